@@ -1,0 +1,1 @@
+//! What a network needs of a device, and the CPU as one.

@@ -1,0 +1,1 @@
+//! Checkpoints: everything that a training run needs to go on, in one safetensors file.

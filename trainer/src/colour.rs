@@ -1,0 +1,1 @@
+//! Colour conversions: full-range luma, and the studio-range YCbCr of MATLAB.

@@ -1,0 +1,1 @@
+//! Procedural images: occluding, textured shapes of power-law sizes.

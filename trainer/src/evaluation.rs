@@ -1,0 +1,1 @@
+//! The super-resolution protocol: quality of an upscaled image.

@@ -1,0 +1,22 @@
+//! Training image networks with MSE, MAE and MS-SSIM, and comparing what they learn.
+
+#![forbid(unsafe_code)]
+
+pub mod backend;
+pub mod checkpoint;
+pub mod colour;
+pub mod commands;
+pub mod dead_leaves;
+pub mod evaluation;
+pub mod loss;
+pub mod optimizer;
+pub mod patches;
+pub mod picture;
+pub mod quality;
+pub mod random;
+pub mod report;
+pub mod resize;
+pub mod run_folder;
+pub mod schedule;
+pub mod srcnn;
+pub mod training;

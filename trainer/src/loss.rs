@@ -1,0 +1,1 @@
+//! MSE, MAE and MS-SSIM as losses with gradients.

@@ -1,0 +1,3 @@
+//! The program `msssim`.
+
+fn main() {}

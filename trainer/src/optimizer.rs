@@ -1,0 +1,1 @@
+//! Adam and SGD with momentum over one flat parameter buffer.

@@ -1,0 +1,1 @@
+//! Batches of random crops, reproducible and bounded in memory.

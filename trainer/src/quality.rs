@@ -1,0 +1,1 @@
+//! PSNR, SSIM and MS-SSIM of one picture.

@@ -1,0 +1,1 @@
+//! Random numbers keyed by seed, purpose and index.

@@ -1,0 +1,1 @@
+//! Tables, pictures, curves and the HTML page of a finished run.

@@ -1,0 +1,1 @@
+//! MATLAB-compatible bicubic resampling.

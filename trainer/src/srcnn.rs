@@ -1,0 +1,1 @@
+//! SRCNN: three convolutions from a bicubic image to a sharper one.
