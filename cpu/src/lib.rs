@@ -1,5 +1,14 @@
 //! MS-SSIM, its gradient and network layers on CPU threads.
+//!
+//! [`MsSsim`] is the metric of [`msssim_core`] on the threads of the current rayon pool, equal to
+//! it bit for bit whatever their number. [`layers`] are the layers that the networks are made of.
 
 #![forbid(unsafe_code)]
 
+mod batch;
 pub mod layers;
+mod metric;
+
+pub use batch::BatchWorkspace;
+pub use metric::{MsSsim, Workspace};
+pub use msssim_core::{Error, Params, Plane, PlaneMut, Sample, Score, Size};

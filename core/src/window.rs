@@ -1,0 +1,71 @@
+//! The window: an 11-tap Gaussian, used along rows and then along columns.
+
+/// Taps of the window along each axis (Wang et al. 2004: an 11 x 11 window).
+pub const WINDOW_LEN: usize = 11;
+
+/// Taps on either side of the centre.
+pub const WINDOW_RADIUS: usize = WINDOW_LEN / 2;
+
+/// The distinct taps of the symmetric window: the centre first, the outermost last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Window {
+    /// `taps[k]` weighs the two samples at distance `k`; the eleven weights sum to 1.
+    pub taps: [f32; WINDOW_RADIUS + 1],
+}
+
+impl Window {
+    /// Samples of `exp(-k^2 / (2 sigma^2))`, normalised to sum 1 before rounding to `f32`.
+    ///
+    /// `sigma` is in pixels and positive; the published value is 1.5. The product of two such
+    /// windows is MATLAB's `fspecial('gaussian', 11, sigma)`.
+    pub fn gaussian(sigma: f64) -> Self {
+        let mut weights = [0.0f64; WINDOW_RADIUS + 1];
+        let mut sum = 0.0;
+        for (k, weight) in weights.iter_mut().enumerate() {
+            let distance = k as f64 / sigma;
+            *weight = libm::exp(-0.5 * distance * distance);
+            sum += if k == 0 { *weight } else { 2.0 * *weight };
+        }
+        Self {
+            taps: weights.map(|weight| (weight / sum) as f32),
+        }
+    }
+
+    /// The weight of tap `k` counted from one end, `0 <= k < WINDOW_LEN`.
+    pub fn tap(&self, k: usize) -> f32 {
+        self.taps[k.abs_diff(WINDOW_RADIUS)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_to_one() {
+        for sigma in [0.5, 1.0, 1.5, 8.0] {
+            let window = Window::gaussian(sigma);
+            let sum: f64 = (0..WINDOW_LEN).map(|k| f64::from(window.tap(k))).sum();
+            assert!((sum - 1.0).abs() < 1e-7, "sigma {sigma}: {sum}");
+        }
+    }
+
+    #[test]
+    fn matches_an_independent_evaluation() {
+        // Python: g = [exp(-k * k / 4.5) for k in range(-5, 6)]; [v / sum(g) for v in g[5:]]
+        let expected = [
+            0.266011724862,
+            0.213005537711,
+            0.10936068951,
+            0.036000772128,
+            0.007598758135,
+            0.001028380084,
+        ];
+        for (tap, expected) in Window::gaussian(1.5).taps.into_iter().zip(expected) {
+            assert!(
+                (f64::from(tap) - expected).abs() < 1e-8,
+                "{tap} against {expected}"
+            );
+        }
+    }
+}
