@@ -47,6 +47,8 @@ extern crate std;
 extern crate alloc;
 
 pub mod combine;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 pub mod filter;
 pub mod gradient;

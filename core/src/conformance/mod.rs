@@ -1,0 +1,135 @@
+//! One suite for every backend: cases with a reason, the float64 reference as oracle, and one table
+//! of tolerances.
+//!
+//! A backend's test is a closure that scores a case, or says `None` where the backend is absent:
+//!
+//! ```
+//! use msssim_core::MsSsim;
+//! use msssim_core::conformance::{Backend, run};
+//!
+//! let ran = run(Backend::Core, |case| {
+//!     let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
+//!     let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
+//!     case.run(|x, y, gradient| metric.score_and_gradient(x, y, gradient, &mut scratch)).ok()
+//! });
+//! assert!(ran > 0);
+//! ```
+
+mod cases;
+pub mod images;
+mod tolerance;
+
+use std::vec::Vec;
+
+use crate::combine::combine;
+use crate::filter::map_size;
+use crate::metric::Score;
+use crate::pyramid::scale_sizes;
+use crate::reference::{Reference, ms_ssim};
+
+pub use cases::{Case, cases};
+pub use tolerance::{Backend, Quantity, Tolerance, tolerance};
+
+/// What a backend makes of a case.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The score, mean over the channels.
+    pub score: Score,
+    /// Its gradient by each distorted plane, row-major.
+    pub gradient: Vec<Vec<f32>>,
+}
+
+/// Runs every case through `backend` and returns how many ran; a `None` skips the case.
+///
+/// # Panics
+/// With the case, the quantity and the numbers, at the first that is out of tolerance.
+pub fn run(backend: Backend, mut score_and_gradient: impl FnMut(&Case) -> Option<Output>) -> usize {
+    let mut ran = 0;
+    for case in cases() {
+        if let Some(output) = score_and_gradient(&case) {
+            check(backend, &case, &output);
+            ran += 1;
+        }
+    }
+    ran
+}
+
+/// Compares `output` with the float64 reference.
+///
+/// # Panics
+/// When a number is out of tolerance.
+pub fn check(backend: Backend, case: &Case, output: &Output) {
+    let channels: Vec<Reference> = case
+        .reference
+        .iter()
+        .zip(&case.distorted)
+        .map(|(x, y)| ms_ssim(&widen(x), &widen(y), case.size, &case.params))
+        .collect();
+    let count = channels.len() as f64;
+    let within = |quantity, actual: f64, expected: f64, scale: f64, floor: f64| {
+        let Tolerance { bound, reason } = tolerance(backend, quantity);
+        assert!(
+            (actual - expected).abs() <= bound * scale + floor,
+            "{}, {backend:?}, {quantity:?}: {actual} where {expected} is expected; \
+             tolerance {bound} of {scale} and {floor}: {reason}",
+            case.name
+        );
+    };
+
+    // Errors of single windows average out, unless there are few windows; through the score's
+    // derivative by the means they reach the score.
+    let params = &case.params;
+    let scales = scale_sizes(case.size, params);
+    let of_mean = |scale: usize| {
+        let windows = map_size(params.border, scales[scale]).area() as f64;
+        tolerance(backend, Quantity::Window).bound / windows.sqrt()
+    };
+    let of_score = |channel: &Reference| -> f64 {
+        let (_, slopes) = combine(&channel.means, &params.weights, params.negative);
+        (0..params.scales)
+            .map(|scale| slopes[scale].abs() * of_mean(scale))
+            .sum()
+    };
+    let value = channels.iter().map(|channel| channel.value).sum::<f64>() / count;
+    let floor = channels.iter().map(of_score).sum::<f64>() / count;
+    within(Quantity::Score, output.score.value, value, 1.0, floor);
+    for (scale, means) in output.score.scales().iter().enumerate() {
+        let actual = means.ssim.unwrap_or(means.cs);
+        let expected = channels
+            .iter()
+            .map(|channel| channel.means[scale])
+            .sum::<f64>()
+            / count;
+        within(Quantity::ScaleMean, actual, expected, 1.0, of_mean(scale));
+    }
+    let largest = channels
+        .iter()
+        .flat_map(|channel| &channel.gradient)
+        .fold(0.0f64, |largest, g| largest.max(g.abs()));
+    let floor = gradient_floor(case);
+    for (channel, gradient) in channels.iter().zip(&output.gradient) {
+        assert!(
+            gradient.len() == case.size.area(),
+            "{}: gradient of another size",
+            case.name
+        );
+        for (expected, actual) in channel.gradient.iter().zip(gradient) {
+            // The gradient of the mean over the channels.
+            let (actual, expected) = (f64::from(*actual), expected / count);
+            within(Quantity::Gradient, actual, expected, largest / count, floor);
+        }
+    }
+}
+
+/// What rounding alone can put into a sample of the gradient, however flat the images are.
+///
+/// In flat regions the gradient is a difference of two terms as large as d / C2 that nearly cancel;
+/// each carries half a unit in the last place of `f32`. Spread over the image's pixels.
+fn gradient_floor(case: &Case) -> f64 {
+    let c2 = case.params.k2 * case.params.k2;
+    f64::from(f32::EPSILON) / (2.0 * c2 * case.params.data_range * case.size.area() as f64)
+}
+
+fn widen(samples: &[f32]) -> Vec<f64> {
+    samples.iter().copied().map(f64::from).collect()
+}

@@ -1,0 +1,50 @@
+//! How far a backend may be from the float64 reference, and why: one table.
+
+/// An implementation of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The portable form in this crate.
+    Core,
+    /// Threads and SIMD on the CPU.
+    Cpu,
+}
+
+/// A number that a backend computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quantity {
+    /// MS-SSIM.
+    Score,
+    /// The term of a single window.
+    Window,
+    /// A scale's mean.
+    ScaleMean,
+    /// A sample of the gradient, relative to the largest of the image.
+    Gradient,
+}
+
+/// A bound with its reason.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// Largest distance from the reference.
+    pub bound: f64,
+    /// Where that distance comes from.
+    pub reason: &'static str,
+}
+
+/// The tolerance of `quantity` as `backend` computes it.
+pub fn tolerance(backend: Backend, quantity: Quantity) -> Tolerance {
+    let (bound, reason) = match (backend, quantity) {
+        (Backend::Core | Backend::Cpu, Quantity::Score | Quantity::ScaleMean) => (
+            1e-6,
+            "f32 window sums, whose errors average out over the windows",
+        ),
+        (Backend::Core | Backend::Cpu, Quantity::Window) => {
+            (2e-5, "E[s^2] - E[s]^2 in f32, divided by no less than C2")
+        }
+        (Backend::Core | Backend::Cpu, Quantity::Gradient) => (
+            1e-5,
+            "f32 partial derivatives, two more filters and up to eight scales of sums",
+        ),
+    };
+    Tolerance { bound, reason }
+}

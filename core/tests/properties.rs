@@ -1,0 +1,196 @@
+//! What must hold of every pair of images: bounds, identity, symmetry, scratch, NaN, extremes.
+
+use msssim_core::conformance::{self, Backend, Output};
+use msssim_core::{Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Score, Size};
+use proptest::prelude::*;
+
+fn compare(
+    metric: &MsSsim,
+    x: &[f32],
+    y: &[f32],
+    garbage: f32,
+) -> Result<(Score, Vec<f32>), Error> {
+    let size = metric.size();
+    let mut scratch = vec![garbage; metric.gradient_scratch_len()];
+    let mut gradient = vec![garbage; size.area()];
+    let planes = [Plane::new(x, size)?, Plane::new(y, size)?];
+    let mut out = [PlaneMut::new(&mut gradient, size)?];
+    let score = metric.score_and_gradient(&planes[..1], &planes[1..], &mut out, &mut scratch)?;
+    Ok((score, gradient))
+}
+
+#[test]
+fn conformance_suite() {
+    let ran = conformance::run(Backend::Core, |case| {
+        let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
+        let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
+        case.run(|x, y, gradient| metric.score_and_gradient(x, y, gradient, &mut scratch))
+            .ok()
+    });
+    assert_eq!(ran, conformance::cases().len());
+}
+
+fn params() -> impl Strategy<Value = Params> {
+    let border = prop_oneof![Just(Border::Valid), Just(Border::Replicate)];
+    let halving = prop_oneof![
+        Just(Halving::Symmetric),
+        Just(Halving::Zero),
+        Just(Halving::Floor)
+    ];
+    let negative = prop_oneof![Just(Negative::Zero), Just(Negative::Signed)];
+    let ones = any::<bool>();
+    (border, halving, negative, 1usize..=3, ones).prop_map(
+        |(border, halving, negative, scales, ones)| {
+            let weights = if ones {
+                Params::SNELL_2017.weights
+            } else {
+                Params::WANG_2003.weights
+            };
+            let data_range = 1.0;
+            Params {
+                weights,
+                scales,
+                border,
+                halving,
+                negative,
+                data_range,
+                ..Params::WANG_2003
+            }
+        },
+    )
+}
+
+/// Parameters, a size they allow, and two planes of ordinary or extreme samples.
+fn pairs(sample: BoxedStrategy<f32>) -> impl Strategy<Value = (Params, Size, Vec<f32>, Vec<f32>)> {
+    (params(), 0usize..9, 0usize..9).prop_flat_map(move |(params, more_width, more_height)| {
+        let side = params.smallest_side();
+        let size = Size {
+            width: side + more_width,
+            height: side + more_height,
+        };
+        let plane = || proptest::collection::vec(sample.clone(), size.area());
+        (Just(params), Just(size), plane(), plane())
+    })
+}
+
+fn ordinary() -> BoxedStrategy<f32> {
+    (0u8..=255).prop_map(|v| f32::from(v) / 255.0).boxed()
+}
+
+fn extreme() -> BoxedStrategy<f32> {
+    let finite = any::<f32>().prop_filter("finite", |v| v.is_finite());
+    prop_oneof![
+        ordinary(),
+        finite,
+        Just(f32::MAX),
+        Just(f32::MIN),
+        Just(0.0)
+    ]
+    .boxed()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..<_>::default() })]
+
+    #[test]
+    fn agrees_with_the_reference((params, size, x, y) in pairs(ordinary())) {
+        // Alike enough for means well above 0, where the powers have no bounded slope.
+        let y: Vec<f32> = x.iter().zip(&y).map(|(x, y)| 0.8 * x + 0.2 * y).collect();
+        let metric = MsSsim::new(size, 1, &params)?;
+        let (score, gradient) = compare(&metric, &x, &y, f32::NAN)?;
+        let case = conformance::Case {
+            name: "a random pair", params, size, reference: vec![x], distorted: vec![y],
+        };
+        conformance::check(Backend::Core, &case, &Output { score, gradient: vec![gradient] });
+    }
+
+    #[test]
+    fn finite_input_gives_finite_output((params, size, x, y) in pairs(extreme())) {
+        let metric = MsSsim::new(size, 1, &params)?;
+        let (score, gradient) = compare(&metric, &x, &y, f32::INFINITY)?;
+        prop_assert!(score.value.is_finite() && score.value <= 1.0, "{score:?}");
+        prop_assert!(gradient.iter().all(|g| g.is_finite()));
+        let (same, zero) = compare(&metric, &x, &x, 7.0)?;
+        prop_assert_eq!(same.value, 1.0);
+        prop_assert!(zero.iter().all(|&g| g == 0.0));
+    }
+
+    #[test]
+    fn symmetric_and_blind_to_scratch((params, size, x, y) in pairs(ordinary())) {
+        let metric = MsSsim::new(size, 1, &params)?;
+        let (score, gradient) = compare(&metric, &x, &y, f32::NAN)?;
+        let again = compare(&metric, &x, &y, 1e30)?;
+        prop_assert_eq!((score, &gradient), (again.0, &again.1));
+        prop_assert_eq!(score, compare(&metric, &y, &x, 0.0)?.0);
+    }
+
+    #[test]
+    fn a_nan_is_never_hidden((params, size, mut x, y) in pairs(ordinary()), at in any::<prop::sample::Index>()) {
+        let metric = MsSsim::new(size, 1, &params)?;
+        let dropped = params.halving == Halving::Floor && params.scales > 1;
+        let at = at.index(x.len());
+        x[at] = f32::NAN;
+        let (score, gradient) = compare(&metric, &x, &y, 0.0)?;
+        prop_assert!(score.value.is_nan() || dropped, "{score:?}");
+        prop_assert!(gradient.iter().all(|g| g.is_nan()) || dropped);
+    }
+}
+
+#[test]
+fn images_that_do_not_fit_are_refused_by_name() {
+    let size = Size {
+        width: 12,
+        height: 12,
+    };
+    let metric = MsSsim::new(size, 1, &Params::SNELL_2017).unwrap();
+    let samples = [0.0f32; 200];
+    let other = Size {
+        width: 12,
+        height: 13,
+    };
+    let (fits, differs) = (
+        Plane::new(&samples, size).unwrap(),
+        Plane::new(&samples, other).unwrap(),
+    );
+    let mut scratch = vec![0.0; metric.scratch_len()];
+    assert_eq!(
+        metric.score(&[fits], &[differs], &mut scratch),
+        Err(Error::SizeMismatch {
+            expected: size,
+            actual: other
+        })
+    );
+    assert_eq!(
+        metric.score(&[fits, fits], &[fits], &mut scratch),
+        Err(Error::ChannelMismatch {
+            expected: 1,
+            actual: 2
+        })
+    );
+    let small = MsSsim::new(
+        Size {
+            width: 160,
+            height: 400,
+        },
+        1,
+        &Params::WANG_2003,
+    );
+    let message = small.unwrap_err().to_string();
+    assert!(
+        message.contains("160 x 400") && message.contains("at least 161"),
+        "{message}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "scratch holds 3 samples where")]
+fn short_scratch_panics_with_both_numbers() {
+    let size = Size {
+        width: 12,
+        height: 12,
+    };
+    let metric = MsSsim::new(size, 1, &Params::SNELL_2017).unwrap();
+    let samples = [0.0f32; 144];
+    let plane = [Plane::new(&samples, size).unwrap()];
+    let _ = metric.score(&plane, &plane, &mut [0.0; 3]);
+}
