@@ -3,7 +3,7 @@
 //! [`MsSsim`] is the metric of [`msssim_core`] on the threads of the current rayon pool, equal to
 //! it bit for bit whatever their number. [`layers`] are the layers that the networks are made of.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod batch;
 pub mod layers;

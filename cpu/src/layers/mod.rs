@@ -1,1 +1,15 @@
 //! The layers of the networks, forward and backward.
+//!
+//! Tensors are contiguous `f32` slices in the order batch, channel, row, column. A forward and its
+//! backward stand in one file with the arguments mirrored; gradients are named `d...` and
+//! overwrite what was there. Sums run in an order that depends on the shape alone, so results are
+//! the same bits for any number of threads.
+
+mod border;
+mod conv2d;
+mod matrix_product;
+mod relu;
+
+pub use border::Padding;
+pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace, ShapeError};
+pub use relu::{relu_backward, relu_forward};
