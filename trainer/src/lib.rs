@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod atomic_file;
 pub mod backend;
 pub mod checkpoint;
 pub mod colour;
