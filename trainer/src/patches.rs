@@ -1,1 +1,0 @@
-//! Batches of random crops, reproducible and bounded in memory.

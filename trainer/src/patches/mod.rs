@@ -1,0 +1,171 @@
+//! Batches of random crops, reproducible and bounded in memory.
+//!
+//! A batch is a pure function of the seed and the step: nothing has to be saved to resume, and the
+//! number of threads does not matter. A folder that does not fit in memory is dealt out, in an
+//! order of its own per seed, into blocks that do; a block serves some steps, then the next one.
+
+mod loader;
+mod source;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use loader::Loader;
+pub use source::Source;
+
+use crate::evaluation::{Channels, Pair};
+use crate::picture::PictureError;
+use crate::random::Random;
+
+/// What a batch is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatchShape {
+    /// Crops in a batch.
+    pub batch: usize,
+    /// Rows and columns of a crop.
+    pub side: usize,
+    /// How many times the network enlarges.
+    pub factor: usize,
+    /// Which planes.
+    pub channels: Channels,
+}
+
+impl PatchShape {
+    /// Samples of a batch: `batch x channels x side x side`.
+    pub fn batch_len(&self) -> usize {
+        self.batch * self.channels.count() * self.side * self.side
+    }
+}
+
+/// Why there are no batches.
+#[derive(Debug, thiserror::Error)]
+pub enum PatchError {
+    /// An image cannot be read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// No image is as large as a crop.
+    #[error(
+        "{}: none of the {images} images holds a crop of {side} x {side} pixels in the planes \
+         asked for; train on larger images or on smaller patches", folder.display()
+    )]
+    NoneLargeEnough {
+        /// The folder.
+        folder: PathBuf,
+        /// Images in it.
+        images: usize,
+        /// The side of a crop.
+        side: usize,
+    },
+    /// An image changed while it was in use.
+    #[error("{}: the image was replaced by a smaller one during training", .0.display())]
+    Changed(PathBuf),
+    /// A thread could not be started or has died.
+    #[error("the thread that loads images {0}; start again with --resume")]
+    Thread(String),
+}
+
+/// Prepared images, to crop from.
+struct Block {
+    pairs: Vec<Pair>,
+    /// For each image the number of crop positions in it and all before it.
+    positions: Vec<u64>,
+}
+
+impl Block {
+    /// A block of images that each hold at least one crop.
+    fn new(pairs: Vec<Pair>, side: usize) -> Self {
+        let mut sum = 0;
+        let positions = pairs
+            .iter()
+            .map(|pair| {
+                let Pair { size, .. } = pair;
+                sum += ((size.width - side + 1) * (size.height - side + 1)) as u64;
+                sum
+            })
+            .collect();
+        Self { pairs, positions }
+    }
+
+    /// Fills `input` (bicubic) and `target` (truth) with the crops of `step`, in 0 to 1.
+    ///
+    /// Every position in the block is equally likely; each crop is turned and mirrored in one of
+    /// eight ways.
+    fn crop(
+        &self,
+        shape: &PatchShape,
+        seed: u64,
+        step: u64,
+        input: &mut [f32],
+        target: &mut [f32],
+    ) {
+        let PatchShape {
+            batch,
+            side,
+            channels,
+            ..
+        } = *shape;
+        let crop = channels.count() * side * side;
+        let crops = input
+            .chunks_exact_mut(crop)
+            .zip(target.chunks_exact_mut(crop));
+        for (i, (input, target)) in crops.enumerate() {
+            let mut random = Random::new(seed, "crop", step * batch as u64 + i as u64);
+            let total = self.positions.last().copied().unwrap_or(0);
+            let position = random.below(total);
+            let image = self.positions.partition_point(|end| *end <= position);
+            let before = if image == 0 {
+                0
+            } else {
+                self.positions[image - 1]
+            };
+            let pair = &self.pairs[image];
+            let columns = pair.size.width - side + 1;
+            let position = (position - before) as usize;
+            let (row, column) = (position / columns, position % columns);
+            let symmetry = random.below(8);
+            for (planes, out) in [(&pair.bicubic, input), (&pair.truth, target)] {
+                for (plane, out) in planes.iter().zip(out.chunks_exact_mut(side * side)) {
+                    let first = row * pair.size.width + column;
+                    copy_crop(&plane[first..], pair.size.width, side, symmetry, out);
+                }
+            }
+        }
+    }
+}
+
+/// Copies a square of `side` that begins at `plane[0]`; bits of `symmetry` flip rows, flip columns
+/// and transpose.
+fn copy_crop(plane: &[f32], stride: usize, side: usize, symmetry: u64, out: &mut [f32]) {
+    let flip = |bit: u64, i: usize| if symmetry & bit == 0 { i } else { side - 1 - i };
+    for (i, out) in out.chunks_exact_mut(side).enumerate() {
+        for (j, out) in out.iter_mut().enumerate() {
+            let (row, column) = (flip(1, i), flip(2, j));
+            let (row, column) = if symmetry & 4 == 0 {
+                (row, column)
+            } else {
+                (column, row)
+            };
+            *out = plane[row * stride + column];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_eight_symmetries_are_different_and_complete() {
+        let plane = [1.0, 2.0, 3.0, 4.0];
+        let mut seen: Vec<[f32; 4]> = Vec::new();
+        for symmetry in 0..8 {
+            let mut out = [0.0; 4];
+            copy_crop(&plane, 2, 2, symmetry, &mut out);
+            assert!(!seen.contains(&out), "{symmetry} repeats {out:?}");
+            seen.push(out);
+        }
+        assert_eq!(seen[0], plane);
+        assert_eq!(seen[4], [1.0, 3.0, 2.0, 4.0]);
+    }
+}

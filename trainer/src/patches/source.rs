@@ -1,0 +1,199 @@
+//! Where training images come from: a folder of files, or the built-in procedural ones.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::{Block, PatchError, PatchShape};
+use crate::dead_leaves::dead_leaves;
+use crate::evaluation::prepare;
+use crate::picture::{Picture, dimensions, list_images};
+use crate::random::Random;
+
+/// Training images, dealt out into blocks that fit in memory.
+#[derive(Clone, Debug)]
+pub struct Source {
+    kind: Kind,
+    /// For each block the numbers of its images.
+    blocks: Vec<Vec<usize>>,
+    /// For each block how many steps it serves at a time.
+    steps: Vec<u64>,
+    /// Images that are too small for a crop.
+    pub skipped: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Files(Vec<PathBuf>),
+    /// Procedural images of this seed, each a square of this side.
+    DeadLeaves {
+        seed: u64,
+        side: usize,
+    },
+}
+
+impl Source {
+    /// The images of a folder, whose prepared planes take at most about `budget` bytes at a time.
+    ///
+    /// # Errors
+    /// [`PatchError`] names a file that is no image, or the folder when no image is large enough.
+    pub fn folder(
+        folder: PathBuf,
+        shape: &PatchShape,
+        seed: u64,
+        budget: usize,
+    ) -> Result<Self, PatchError> {
+        let files = list_images(&folder)?;
+        let sizes: Vec<(u32, u32)> = files
+            .par_iter()
+            .map(|path| dimensions(path))
+            .collect::<Result<_, _>>()?;
+        let cropped = |side: u32| side as usize - side as usize % shape.factor;
+        let areas: Vec<usize> = sizes
+            .iter()
+            .map(|&(width, height)| {
+                let (width, height) = (cropped(width), cropped(height));
+                if width.min(height) < shape.side {
+                    0
+                } else {
+                    width * height
+                }
+            })
+            .collect();
+        let skipped = areas.iter().filter(|area| **area == 0).count();
+        if skipped == files.len() {
+            return Err(PatchError::NoneLargeEnough {
+                folder,
+                images: skipped,
+                side: shape.side,
+            });
+        }
+        Ok(Self::deal(
+            Kind::Files(files),
+            &areas,
+            shape,
+            seed,
+            budget,
+            skipped,
+        ))
+    }
+
+    /// `count` procedural images of `side` pixels.
+    ///
+    /// # Panics
+    /// If `side` is smaller than a crop.
+    pub fn dead_leaves(count: usize, side: usize, shape: &PatchShape, seed: u64) -> Self {
+        assert!(
+            side >= shape.side,
+            "images of {side} for crops of {}",
+            shape.side
+        );
+        let kind = Kind::DeadLeaves { seed, side };
+        Self::deal(kind, &vec![side * side; count], shape, seed, usize::MAX, 0)
+    }
+
+    /// Deals images with at least one crop into blocks of up to `budget` bytes, in random order.
+    fn deal(
+        kind: Kind,
+        areas: &[usize],
+        shape: &PatchShape,
+        seed: u64,
+        budget: usize,
+        skipped: usize,
+    ) -> Self {
+        let mut order: Vec<usize> = (0..areas.len()).filter(|i| areas[*i] > 0).collect();
+        Random::new(seed, "order of images", 0).shuffle(&mut order);
+        // Input and target, each a plane of f32 per channel.
+        let bytes = |area: usize| area.saturating_mul(8 * shape.channels.count());
+        let mut blocks: Vec<Vec<usize>> = vec![];
+        let mut filled = usize::MAX;
+        for image in order {
+            filled = filled.saturating_add(bytes(areas[image]));
+            if filled > budget || blocks.is_empty() {
+                blocks.push(vec![]);
+                filled = bytes(areas[image]);
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.push(image);
+            }
+        }
+        let crop = shape.batch * shape.side * shape.side;
+        // So many steps that a block is seen about once.
+        let steps = |block: &Vec<usize>| {
+            let area: usize = block.iter().map(|image| areas[*image]).sum();
+            area.div_ceil(crop) as u64
+        };
+        let steps = blocks.iter().map(steps).collect();
+        Self {
+            kind,
+            blocks,
+            steps,
+            skipped,
+        }
+    }
+
+    /// The block that serves `step`, and the number of steps until the next one begins.
+    pub(super) fn block_of(&self, step: u64) -> (usize, u64) {
+        if self.blocks.len() == 1 {
+            return (0, u64::MAX);
+        }
+        let round: u64 = self.steps.iter().sum();
+        let mut left = step % round;
+        for (block, steps) in self.steps.iter().enumerate() {
+            if left < *steps {
+                return (block, steps - left);
+            }
+            left -= steps;
+        }
+        unreachable!("a step of a round lies in one of its blocks")
+    }
+
+    /// The number of blocks.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Reads and prepares the images of a block, on all threads.
+    pub(super) fn load(&self, block: usize, shape: &PatchShape) -> Result<Block, PatchError> {
+        let load = |image: &usize| {
+            let picture = match &self.kind {
+                Kind::Files(files) => Picture::open(&files[*image])?,
+                Kind::DeadLeaves { seed, side } => dead_leaves(*seed, *image as u64, *side, *side),
+            };
+            let pair = prepare(&picture, shape.factor, shape.channels);
+            let large = |pair: &crate::evaluation::Pair| {
+                pair.size.width.min(pair.size.height) >= shape.side
+            };
+            match (pair.filter(large), &self.kind) {
+                (Some(pair), _) => Ok(Some(pair)),
+                // Grey files cannot serve where colour is asked for.
+                (None, Kind::Files(_)) if picture.is_grey() && shape.channels.count() > 1 => {
+                    Ok(None)
+                }
+                (None, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
+                (None, Kind::DeadLeaves { .. }) => unreachable!("procedural images are large"),
+            }
+        };
+        let pairs: Vec<_> = self.blocks[block]
+            .par_iter()
+            .map(load)
+            .collect::<Result<_, _>>()?;
+        let pairs: Vec<_> = pairs.into_iter().flatten().collect();
+        if pairs.is_empty() {
+            return Err(self.none_in_colour(block, shape));
+        }
+        Ok(Block::new(pairs, shape.side))
+    }
+
+    fn none_in_colour(&self, block: usize, shape: &PatchShape) -> PatchError {
+        let folder = match &self.kind {
+            Kind::Files(files) => files[0].parent().map(PathBuf::from).unwrap_or_default(),
+            Kind::DeadLeaves { .. } => PathBuf::new(),
+        };
+        PatchError::NoneLargeEnough {
+            folder,
+            images: self.blocks[block].len(),
+            side: shape.side,
+        }
+    }
+}
