@@ -1,1 +1,219 @@
 //! What a network needs of a device, and the CPU as one.
+//!
+//! A training step is a fixed sequence of calls on fixed buffers: the host decides nothing from
+//! one call to the next, and what changes between steps (the batch, the coefficients of the update)
+//! is uploaded before them. A device may therefore queue the calls, or record them once and replay
+//! them; only [`Backend::download`] and [`Backend::measured`] wait for it.
+//!
+//! Every call overwrites its results. Activations are contiguous
+//! `images x channels x height x width`, convolution weights `out x in x height x width`.
+
+pub mod cpu;
+
+use std::ops::Range;
+
+use msssim_cpu::layers::Conv2dShape;
+
+/// Why a device could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A layer could not be planned.
+    #[error(transparent)]
+    Layer(#[from] msssim_cpu::layers::ShapeError),
+    /// MS-SSIM could not be planned.
+    #[error(transparent)]
+    Metric(#[from] msssim_cpu::Error),
+    /// A batch has more samples than a device addresses.
+    #[error(
+        "a batch of {images} images of {width}x{height} needs {channels} channels for each, \
+         which is too much: make the batch or the images smaller"
+    )]
+    TooLarge {
+        /// Images in the batch.
+        images: usize,
+        /// The channels of the widest layer.
+        channels: usize,
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
+}
+
+/// The shape of a batch of images, contiguous in the order of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageBatch {
+    /// How many images.
+    pub images: usize,
+    /// Planes of each.
+    pub channels: usize,
+    /// Rows of each plane.
+    pub height: usize,
+    /// Columns of each plane.
+    pub width: usize,
+}
+
+impl ImageBatch {
+    /// The largest number of samples in one buffer: devices index with 32 bits.
+    pub const MAX_LEN: usize = i32::MAX as usize;
+
+    /// The number of samples.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above [`ImageBatch::MAX_LEN`].
+    pub fn checked_len(&self) -> Result<usize, Error> {
+        [self.channels, self.height, self.width]
+            .iter()
+            .try_fold(self.images, |len, &side| len.checked_mul(side))
+            .filter(|&len| len <= Self::MAX_LEN)
+            .ok_or(Error::TooLarge {
+                images: self.images,
+                channels: self.channels,
+                width: self.width,
+                height: self.height,
+            })
+    }
+}
+
+/// What a layer does to each sum before it hands it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `max(x, 0)`, whose derivative at 0 is taken as 0.
+    Relu,
+}
+
+/// A convolution with its bias and activation, and where its numbers lie among the parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvLayer {
+    /// Sizes, stride and padding.
+    pub shape: Conv2dShape,
+    /// Applied to the output.
+    pub activation: Activation,
+    /// Of the weights in the flat parameter buffer.
+    pub weight: Range<usize>,
+    /// Of the biases in the flat parameter buffer.
+    pub bias: Range<usize>,
+}
+
+/// How a distorted image is compared with its reference; samples are in 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The mean of `(distorted - reference)^2` over the samples.
+    SquaredError,
+    /// The mean of `|distorted - reference|` over the samples; its derivative at 0 is 0.
+    AbsoluteError,
+    /// MS-SSIM by [`msssim_cpu::Params::SNELL_2017`], the mean over the channels.
+    MsSsim,
+}
+
+/// The constants of Adam (Kingma and Ba 2015, algorithm 1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamConstants {
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added to the root of the second moment.
+    pub epsilon: f32,
+}
+
+/// A device: buffers of f32, and the layers, measures and updates that run on them.
+///
+/// Buffers hold exactly what was planned; a call panics when one does not, and names the lengths.
+pub trait Backend {
+    /// Numbers on the device.
+    type Buffer;
+    /// A planned [`ConvLayer`] with the memory that it works in.
+    type Conv2d;
+    /// A planned [`Measure`] with the memory that it works in.
+    type Measure;
+
+    /// A buffer of `len` zeros.
+    fn zeros(&self, len: usize) -> Result<Self::Buffer, Error>;
+
+    /// Copies `values` to the start of `buffer`.
+    fn upload(&self, values: &[f32], buffer: &mut Self::Buffer) -> Result<(), Error>;
+
+    /// Waits for the device and copies the start of `buffer` to `values`.
+    fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
+
+    /// Plans a convolution.
+    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<Self::Conv2d, Error>;
+
+    /// `output = activation(weight * input + bias)`
+    fn conv2d_forward(
+        &self,
+        conv: &mut Self::Conv2d,
+        parameters: &Self::Buffer,
+        input: &Self::Buffer,
+        output: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// The gradients of a loss by a layer's weights, biases and, where wanted, input, from its
+    /// gradient by the layer's output; `input` and `output` are those of the forward call.
+    ///
+    /// Uses up `doutput`. Of `dparameters` it writes the layer's own ranges.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward call's buffers and the gradient of each"
+    )]
+    fn conv2d_backward(
+        &self,
+        conv: &mut Self::Conv2d,
+        parameters: &Self::Buffer,
+        input: &Self::Buffer,
+        output: &Self::Buffer,
+        doutput: &mut Self::Buffer,
+        dinput: Option<&mut Self::Buffer>,
+        dparameters: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// Plans a measure for batches of one shape.
+    fn plan_measure(&self, measure: Measure, batch: ImageBatch) -> Result<Self::Measure, Error>;
+
+    /// Measures each image; `gradient` is `factor` times that of the mean over the images by
+    /// `distorted`.
+    fn measure_and_gradient(
+        &self,
+        measure: &mut Self::Measure,
+        reference: &Self::Buffer,
+        distorted: &Self::Buffer,
+        factor: f32,
+        gradient: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// Waits for the device: the mean over the images of the last [`Backend::measure_and_gradient`].
+    fn measured(&self, measure: &Self::Measure) -> Result<f64, Error>;
+
+    /// One step of Adam over all parameters:
+    ///
+    /// ```text
+    /// m = beta1 m + (1 - beta1) g        p = p - rate (c1 m) / (sqrt(c2 v) + epsilon)
+    /// v = beta2 v + (1 - beta2) g^2
+    /// ```
+    /// with `coefficients = [rate, c1, c2]` and `c = 1 / (1 - beta^t)`.
+    fn adam(
+        &self,
+        constants: &AdamConstants,
+        coefficients: &Self::Buffer,
+        gradient: &Self::Buffer,
+        first_moment: &mut Self::Buffer,
+        second_moment: &mut Self::Buffer,
+        parameters: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// One step of gradient descent with momentum: `v = momentum v + rate g; p = p - v`, where
+    /// `rate` is `coefficients[0]` before the parameter `last_layer` and `coefficients[1]` from it on.
+    fn sgd(
+        &self,
+        momentum: f32,
+        last_layer: usize,
+        coefficients: &Self::Buffer,
+        gradient: &Self::Buffer,
+        velocity: &mut Self::Buffer,
+        parameters: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+}

@@ -11,6 +11,7 @@ pub mod dead_leaves;
 pub mod evaluation;
 pub mod loss;
 pub mod optimizer;
+pub mod parameters;
 pub mod patches;
 pub mod picture;
 pub mod quality;

@@ -1,0 +1,291 @@
+//! The CPU as a device: vectors, and the layers and the metric of `msssim_cpu`.
+//!
+//! Results are the same bits for any number of threads: sums over images run on one thread each
+//! and are added in the order of the images.
+
+use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward, relu_forward};
+use msssim_cpu::{BatchWorkspace, MsSsim, Params, Size};
+use rayon::prelude::*;
+
+use super::{Activation, AdamConstants, Backend, ConvLayer, Error, ImageBatch, Measure};
+
+/// Numbers that one task updates.
+const CHUNK: usize = 1 << 13;
+
+/// The threads of the current rayon pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu;
+
+/// A planned convolution.
+#[derive(Clone, Debug)]
+pub struct CpuConv2d {
+    conv: Conv2d,
+    workspace: Conv2dWorkspace,
+    layer: ConvLayer,
+}
+
+/// A planned measure and what it last found.
+#[derive(Clone, Debug)]
+pub struct CpuMeasure {
+    kind: Kind,
+    batch: ImageBatch,
+    of_images: Vec<f64>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    SquaredError,
+    AbsoluteError,
+    MsSsim {
+        metric: Box<MsSsim>,
+        workspace: BatchWorkspace,
+    },
+}
+
+impl Backend for Cpu {
+    type Buffer = Vec<f32>;
+    type Conv2d = CpuConv2d;
+    type Measure = CpuMeasure;
+
+    fn zeros(&self, len: usize) -> Result<Vec<f32>, Error> {
+        Ok(vec![0.0; len])
+    }
+
+    fn upload(&self, values: &[f32], buffer: &mut Vec<f32>) -> Result<(), Error> {
+        buffer[..values.len()].copy_from_slice(values);
+        Ok(())
+    }
+
+    fn download(&self, buffer: &Vec<f32>, values: &mut [f32]) -> Result<(), Error> {
+        values.copy_from_slice(&buffer[..values.len()]);
+        Ok(())
+    }
+
+    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<CpuConv2d, Error> {
+        let conv = Conv2d::new(layer.shape)?;
+        Ok(CpuConv2d {
+            workspace: conv.workspace(),
+            conv,
+            layer: layer.clone(),
+        })
+    }
+
+    fn conv2d_forward(
+        &self,
+        conv: &mut CpuConv2d,
+        parameters: &Vec<f32>,
+        input: &Vec<f32>,
+        output: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let ConvLayer { weight, bias, .. } = &conv.layer;
+        let (weight, bias) = (&parameters[weight.clone()], &parameters[bias.clone()]);
+        conv.conv
+            .forward(&mut conv.workspace, input, weight, bias, output);
+        match conv.layer.activation {
+            Activation::Identity => {}
+            Activation::Relu => relu_forward(output),
+        }
+        Ok(())
+    }
+
+    fn conv2d_backward(
+        &self,
+        conv: &mut CpuConv2d,
+        parameters: &Vec<f32>,
+        input: &Vec<f32>,
+        output: &Vec<f32>,
+        doutput: &mut Vec<f32>,
+        dinput: Option<&mut Vec<f32>>,
+        dparameters: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let ConvLayer { weight, bias, .. } = &conv.layer;
+        match conv.layer.activation {
+            Activation::Identity => {}
+            Activation::Relu => relu_backward(output, doutput),
+        }
+        // The two ranges of one buffer, whichever comes first.
+        let [dweight, dbias] = dparameters
+            .get_disjoint_mut([weight.clone(), bias.clone()])
+            .expect("a layer's weights and biases lie apart, inside the parameters");
+        conv.conv
+            .backward_weight(&mut conv.workspace, doutput, input, dweight, dbias);
+        if let Some(dinput) = dinput {
+            let weight = &parameters[weight.clone()];
+            conv.conv
+                .backward_input(&mut conv.workspace, doutput, weight, dinput);
+        }
+        Ok(())
+    }
+
+    fn plan_measure(&self, measure: Measure, batch: ImageBatch) -> Result<CpuMeasure, Error> {
+        batch.checked_len()?;
+        let kind = match measure {
+            Measure::SquaredError => Kind::SquaredError,
+            Measure::AbsoluteError => Kind::AbsoluteError,
+            Measure::MsSsim => {
+                let size = Size {
+                    width: batch.width,
+                    height: batch.height,
+                };
+                let params = Params {
+                    data_range: 1.0,
+                    ..Params::SNELL_2017
+                };
+                let metric = Box::new(MsSsim::new(size, batch.channels, &params)?);
+                let workspace = metric.batch_workspace(batch.images);
+                Kind::MsSsim { metric, workspace }
+            }
+        };
+        Ok(CpuMeasure {
+            kind,
+            batch,
+            of_images: vec![0.0; batch.images],
+        })
+    }
+
+    fn measure_and_gradient(
+        &self,
+        measure: &mut CpuMeasure,
+        reference: &Vec<f32>,
+        distorted: &Vec<f32>,
+        factor: f32,
+        gradient: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let CpuMeasure {
+            kind,
+            batch,
+            of_images,
+        } = measure;
+        let samples = reference.len() as f32;
+        match kind {
+            Kind::SquaredError => {
+                let factor = factor * 2.0 / samples;
+                pointwise(batch, reference, distorted, gradient, of_images, |d| {
+                    (d * d, factor * d)
+                });
+            }
+            Kind::AbsoluteError => {
+                let factor = factor / samples;
+                pointwise(batch, reference, distorted, gradient, of_images, |d| {
+                    let sign = f32::from(d > 0.0) - f32::from(d < 0.0);
+                    (d.abs(), factor * sign)
+                });
+            }
+            Kind::MsSsim { metric, workspace } => {
+                metric
+                    .score_and_gradient_batch(workspace, reference, distorted, gradient, of_images);
+                let factor = factor / batch.images as f32;
+                gradient
+                    .par_chunks_mut(CHUNK)
+                    .for_each(|gradient| gradient.iter_mut().for_each(|g| *g *= factor));
+            }
+        }
+        Ok(())
+    }
+
+    fn measured(&self, measure: &CpuMeasure) -> Result<f64, Error> {
+        Ok(measure.of_images.iter().sum::<f64>() / measure.batch.images as f64)
+    }
+
+    fn adam(
+        &self,
+        constants: &AdamConstants,
+        coefficients: &Vec<f32>,
+        gradient: &Vec<f32>,
+        first_moment: &mut Vec<f32>,
+        second_moment: &mut Vec<f32>,
+        parameters: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let AdamConstants {
+            beta1,
+            beta2,
+            epsilon,
+        } = *constants;
+        let [rate, unbias1, unbias2] = coefficients[..] else {
+            panic!("Adam has 3 coefficients, not {}", coefficients.len())
+        };
+        require_lengths(&[gradient, first_moment, second_moment, parameters]);
+        let state = first_moment
+            .par_chunks_mut(CHUNK)
+            .zip(second_moment.par_chunks_mut(CHUNK));
+        parameters
+            .par_chunks_mut(CHUNK)
+            .zip(gradient.par_chunks(CHUNK))
+            .zip(state)
+            .for_each(|((parameters, gradient), (first, second))| {
+                let numbers = parameters.iter_mut().zip(gradient);
+                for ((p, &g), (m, v)) in numbers.zip(first.iter_mut().zip(second)) {
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * (g * g);
+                    *p -= rate * (unbias1 * *m) / ((unbias2 * *v).sqrt() + epsilon);
+                }
+            });
+        Ok(())
+    }
+
+    fn sgd(
+        &self,
+        momentum: f32,
+        last_layer: usize,
+        coefficients: &Vec<f32>,
+        gradient: &Vec<f32>,
+        velocity: &mut Vec<f32>,
+        parameters: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        require_lengths(&[gradient, velocity, parameters]);
+        let (before, after) = parameters.split_at_mut(last_layer);
+        let (velocity_before, velocity_after) = velocity.split_at_mut(last_layer);
+        let (gradient_before, gradient_after) = gradient.split_at(last_layer);
+        for (rate, gradient, velocity, parameters) in [
+            (coefficients[0], gradient_before, velocity_before, before),
+            (coefficients[1], gradient_after, velocity_after, after),
+        ] {
+            for ((p, v), g) in parameters.iter_mut().zip(velocity).zip(gradient) {
+                *v = momentum * *v + rate * g;
+                *p -= *v;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Per image the mean of a function's value, and per sample its derivative, both of
+/// `distorted - reference`.
+fn pointwise(
+    batch: &ImageBatch,
+    reference: &[f32],
+    distorted: &[f32],
+    gradient: &mut [f32],
+    of_images: &mut [f64],
+    value_and_derivative: impl Fn(f32) -> (f32, f32) + Sync,
+) {
+    let image = batch.channels * batch.height * batch.width;
+    let expected = batch.images * image;
+    let lengths = [reference.len(), distorted.len(), gradient.len()];
+    assert!(
+        lengths == [expected; 3],
+        "reference, distorted and gradient hold {lengths:?} samples where {expected} are expected"
+    );
+    reference
+        .par_chunks_exact(image)
+        .zip(distorted.par_chunks_exact(image))
+        .zip(gradient.par_chunks_exact_mut(image))
+        .zip(of_images)
+        .for_each(|(((reference, distorted), gradient), mean)| {
+            let mut sum = 0.0;
+            for ((r, d), g) in reference.iter().zip(distorted).zip(gradient) {
+                let (value, derivative) = value_and_derivative(d - r);
+                sum += f64::from(value);
+                *g = derivative;
+            }
+            *mean = sum / image as f64;
+        });
+}
+
+fn require_lengths(buffers: &[&Vec<f32>]) {
+    let lengths: Vec<usize> = buffers.iter().map(|buffer| buffer.len()).collect();
+    assert!(
+        lengths.iter().all(|len| *len == lengths[0]),
+        "gradient, state and parameters hold {lengths:?} numbers"
+    );
+}
