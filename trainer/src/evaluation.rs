@@ -49,7 +49,7 @@ impl Channels {
 }
 
 /// Prepares `picture` for a network that enlarges `factor` times; `None` when the image is smaller
-/// than `factor` on a side, or grey where colour is asked for.
+/// than `factor` on a side. The colour differences of a grey image are neutral.
 pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<Pair> {
     let (width, height) = (
         picture.width - picture.width % factor,
@@ -59,10 +59,7 @@ pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<P
         return None;
     }
     let mut planes = studio_ycbcr(picture);
-    planes.truncate(channels.count());
-    if planes.len() < channels.count() {
-        return None;
-    }
+    planes.resize(channels.count(), vec![128.0; picture.width * picture.height]);
     let crop = |plane: &Vec<f32>| -> Vec<f32> {
         let rows = plane.chunks_exact(picture.width).take(height);
         rows.flat_map(|row| &row[..width])
@@ -142,7 +139,8 @@ mod tests {
         );
         assert_eq!(measure(&pair.truth[0], &pair.bicubic[0], pair.size), None);
         assert_eq!(prepare(&picture, 10, Channels::Y), None);
-        assert_eq!(prepare(&picture, 4, Channels::Ycbcr), None);
+        let colour = prepare(&picture, 4, Channels::Ycbcr).unwrap();
+        assert_eq!((&colour.truth[0], colour.truth[2][0]), (&pair.truth[0], 128.0 / 255.0));
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub enum PatchError {
     Picture(#[from] PictureError),
     /// No image is as large as a crop.
     #[error(
-        "{}: none of the {images} images holds a crop of {side} x {side} pixels in the planes \
-         asked for; train on larger images or on smaller patches", folder.display()
+        "{}: none of the {images} images holds a crop of {side} x {side} pixels; train on larger \
+         images or on smaller patches", folder.display()
     )]
     NoneLargeEnough {
         /// The folder.

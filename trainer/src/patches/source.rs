@@ -161,39 +161,13 @@ impl Source {
                 Kind::DeadLeaves { seed, side } => dead_leaves(*seed, *image as u64, *side, *side),
             };
             let pair = prepare(&picture, shape.factor, shape.channels);
-            let large = |pair: &crate::evaluation::Pair| {
-                pair.size.width.min(pair.size.height) >= shape.side
-            };
-            match (pair.filter(large), &self.kind) {
-                (Some(pair), _) => Ok(Some(pair)),
-                // Grey files cannot serve where colour is asked for.
-                (None, Kind::Files(_)) if picture.is_grey() && shape.channels.count() > 1 => {
-                    Ok(None)
-                }
-                (None, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
-                (None, Kind::DeadLeaves { .. }) => unreachable!("procedural images are large"),
+            match (pair, &self.kind) {
+                (Some(pair), _) if pair.size.width.min(pair.size.height) >= shape.side => Ok(pair),
+                (_, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
+                (_, Kind::DeadLeaves { .. }) => unreachable!("procedural images are large"),
             }
         };
-        let pairs: Vec<_> = self.blocks[block]
-            .par_iter()
-            .map(load)
-            .collect::<Result<_, _>>()?;
-        let pairs: Vec<_> = pairs.into_iter().flatten().collect();
-        if pairs.is_empty() {
-            return Err(self.none_in_colour(block, shape));
-        }
+        let pairs = self.blocks[block].par_iter().map(load).collect::<Result<_, _>>()?;
         Ok(Block::new(pairs, shape.side))
-    }
-
-    fn none_in_colour(&self, block: usize, shape: &PatchShape) -> PatchError {
-        let folder = match &self.kind {
-            Kind::Files(files) => files[0].parent().map(PathBuf::from).unwrap_or_default(),
-            Kind::DeadLeaves { .. } => PathBuf::new(),
-        };
-        PatchError::NoneLargeEnough {
-            folder,
-            images: self.blocks[block].len(),
-            side: shape.side,
-        }
     }
 }
