@@ -1,3 +1,7 @@
 //! The program `msssim`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    msssim_trainer::commands::main()
+}

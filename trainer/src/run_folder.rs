@@ -1,1 +1,206 @@
-//! The folder of one run: made anew, written atomically.
+//! The folder of one run: made anew, never shared, every file whole.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::atomic_file;
+
+/// The file that makes a folder a run's.
+const CONFIGURATION: &str = "config.json";
+
+/// Why a run has no folder.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFolderError {
+    /// It holds something already.
+    #[error(
+        "{}: the folder is not empty; choose another with --out, or continue the run in it with --resume",
+        .0.display()
+    )]
+    NotEmpty(PathBuf),
+    /// There is nothing to resume.
+    #[error("{}: no run to resume here (it has no {CONFIGURATION}); leave --resume out to start one", .0.display())]
+    NoRun(PathBuf),
+    /// It cannot be written.
+    #[error("{}: cannot be written: {error}; choose another folder with --out", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file of the run is damaged.
+    #[error("{}: cannot be read: {error}; the run cannot be resumed", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+}
+
+/// A folder that belongs to one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes a folder for a new run: `out`, which must be new or empty; else `default`, or
+    /// `default-2`, `default-3` and so on if earlier runs are there.
+    ///
+    /// # Errors
+    /// [`RunFolderError`] names the folder and the remedy.
+    pub fn create(out: Option<&Path>, default: &Path) -> Result<Self, RunFolderError> {
+        let path = match out {
+            Some(out) => out.to_owned(),
+            None => numbered(default)
+                .find(|path| !path.exists())
+                .unwrap_or_else(|| default.to_owned()),
+        };
+        let write = |error| RunFolderError::Write {
+            path: path.clone(),
+            error,
+        };
+        fs::create_dir_all(&path).map_err(write)?;
+        if fs::read_dir(&path).map_err(write)?.next().is_some() {
+            return Err(RunFolderError::NotEmpty(path));
+        }
+        let folder = Self { path };
+        // Find out now, not after an hour of training.
+        let probe = folder.file(".probe");
+        folder.write(".probe", b"")?;
+        fs::remove_file(&probe).map_err(|error| RunFolderError::Write { path: probe, error })?;
+        Ok(folder)
+    }
+
+    /// The folder of a run to continue: `out`, else the newest of `default` and its successors.
+    ///
+    /// # Errors
+    /// [`RunFolderError::NoRun`].
+    pub fn resume(out: Option<&Path>, default: &Path) -> Result<Self, RunFolderError> {
+        let path = match out {
+            Some(out) => out.to_owned(),
+            None => numbered(default)
+                .take_while(|path| path.exists())
+                .last()
+                .unwrap_or_else(|| default.to_owned()),
+        };
+        let folder = Self { path };
+        if folder.file(CONFIGURATION).is_file() {
+            Ok(folder)
+        } else {
+            Err(RunFolderError::NoRun(folder.path))
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Write`].
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunFolderError> {
+        let path = self.file(name);
+        atomic_file::write(&path, |out| out.write_all(content))
+            .map_err(|error| RunFolderError::Write { path, error })
+    }
+
+    /// Writes the run's configuration.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Write`].
+    pub fn write_configuration(
+        &self,
+        configuration: &impl Serialize,
+    ) -> Result<(), RunFolderError> {
+        self.write_json(CONFIGURATION, configuration)
+    }
+
+    /// Reads the run's configuration.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Read`].
+    pub fn read_configuration<T: DeserializeOwned>(&self) -> Result<T, RunFolderError> {
+        let path = self.file(CONFIGURATION);
+        let read = |error: String| RunFolderError::Read {
+            path: path.clone(),
+            error,
+        };
+        let text = fs::read_to_string(&path).map_err(|error| read(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| read(error.to_string()))
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Write`].
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunFolderError> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| RunFolderError::Write {
+            path: self.file(name),
+            error: error.into(),
+        })?;
+        self.write(name, (text + "\n").as_bytes())
+    }
+}
+
+/// `path`, `path-2`, `path-3` and so on.
+fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let successor = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
+        if n > 1 {
+            name.push(format!("-{n}"));
+        }
+        PathBuf::from(name)
+    };
+    (1..).map(successor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_run_is_never_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        let default = root.path().join("run");
+        let first = RunFolder::create(None, &default).unwrap();
+        first.write_configuration(&1).unwrap();
+        let second = RunFolder::create(None, &default).unwrap();
+        assert_eq!(second.path(), root.path().join("run-2"));
+        second.write_configuration(&2).unwrap();
+        let error = RunFolder::create(Some(first.path()), &default)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("not empty") && error.contains("--resume"),
+            "{error}"
+        );
+        let newest = RunFolder::resume(None, &default).unwrap();
+        assert_eq!(newest.read_configuration::<u32>().unwrap(), 2);
+        let chosen = RunFolder::resume(Some(first.path()), &default).unwrap();
+        assert_eq!(chosen.read_configuration::<u32>().unwrap(), 1);
+    }
+
+    #[test]
+    fn bad_folders_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let error = RunFolder::create(Some(&file.join("run")), Path::new("-")).unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+        let error = RunFolder::resume(Some(root.path()), Path::new("-")).unwrap_err();
+        assert!(error.to_string().contains("no run to resume"), "{error}");
+    }
+}

@@ -1,1 +1,0 @@
-//! Tables, pictures, curves and the HTML page of a finished run.
