@@ -116,6 +116,10 @@ pub struct AdamConstants {
     pub beta1: f32,
     /// Decay of the second moment.
     pub beta2: f32,
+    /// `1 - beta1`, subtracted before rounding: in f32, 1 - 0.999 is wrong in the fifth digit.
+    pub complement1: f32,
+    /// `1 - beta2`, likewise.
+    pub complement2: f32,
     /// Added to the root of the second moment.
     pub epsilon: f32,
 }

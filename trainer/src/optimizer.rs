@@ -208,6 +208,8 @@ impl<B: Backend> PlannedOptimizer<B> {
                 let constants = AdamConstants {
                     beta1: beta1 as f32,
                     beta2: beta2 as f32,
+                    complement1: (1.0 - beta1) as f32,
+                    complement2: (1.0 - beta2) as f32,
                     epsilon: epsilon as f32,
                 };
                 let coefficients = &self.coefficients;
@@ -273,12 +275,12 @@ mod tests {
         let steps = path(
             Optimizer::ADAM,
             0,
-            &[1.0, 1.0],
-            &[&[1e-3, -500.0], &[1e-3, -500.0], &[1e-3, -500.0]],
+            &[0.0, 0.0],
+            &[&[0.5, -500.0], &[0.5, -500.0], &[0.5, -500.0]],
         );
         for (i, step) in steps.iter().enumerate() {
             let moved = 1e-3 * (i + 1) as f32;
-            assert_close(step, &[1.0 - moved, 1.0 + moved]);
+            assert_close(step, &[-moved, moved]);
         }
     }
 

@@ -1,1 +1,351 @@
 //! The training loop.
+//!
+//! A step uploads a batch and the update's coefficients, queues forward, loss, backward and update
+//! on the device, and reads the loss back. Batches, schedule and update are functions of the step,
+//! so a resumed run equals an uninterrupted one bit for bit on the same machine.
+
+mod configuration;
+
+use std::error::Error as StdError;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use configuration::Configuration;
+
+use crate::backend::{self, Backend};
+use crate::checkpoint::{Checkpoint, CheckpointError, TrainingState};
+use crate::loss::PlannedLoss;
+use crate::optimizer::PlannedOptimizer;
+use crate::parameters::Parameters;
+use crate::patches::{Loader, PatchError};
+use crate::srcnn::{self, Gradients, Srcnn};
+
+/// Why training cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainingError {
+    /// A number of the configuration is out of its range.
+    #[error("{name} must be {must}")]
+    Setting {
+        /// The number.
+        name: &'static str,
+        /// Its range.
+        must: &'static str,
+    },
+    /// The device failed or cannot hold the batch.
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
+    /// No batch could be had.
+    #[error("no batch for step {step}: {source}")]
+    Batch {
+        /// The step, counted from 0.
+        step: u64,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} at step {step}: lower the learning rate; \
+         checkpoints written before are untouched"
+    )]
+    Loss {
+        /// The step, counted from 0.
+        step: u64,
+        /// NaN or an infinity.
+        loss: f32,
+    },
+    /// A weight is no longer a number, though the loss was.
+    #[error(
+        "`{tensor}` holds NaN or infinity after {step} steps: lower the learning rate; \
+         checkpoints written before are untouched"
+    )]
+    Diverged {
+        /// Steps taken.
+        step: u64,
+        /// The first such tensor.
+        tensor: String,
+    },
+    /// A checkpoint could not be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The file to resume from holds weights alone.
+    #[error("the weights come without the state of their training: start a new run")]
+    NothingToResume,
+}
+
+/// Where batches come from.
+pub trait BatchSource {
+    /// Why there is no batch.
+    type Error: StdError + Send + Sync + 'static;
+
+    /// Writes the batch of `step`, counted from 0: what the network sees and what it should make of
+    /// it, each `images x channels x height x width` in 0 to 1.
+    ///
+    /// The same step gives the same batch, also after a restart.
+    ///
+    /// # Errors
+    /// When an image cannot be had.
+    fn fill(&mut self, step: u64, input: &mut [f32], target: &mut [f32])
+    -> Result<(), Self::Error>;
+}
+
+impl BatchSource for Loader {
+    type Error = PatchError;
+
+    fn fill(&mut self, step: u64, input: &mut [f32], target: &mut [f32]) -> Result<(), PatchError> {
+        Self::fill(self, step, input, target)
+    }
+}
+
+/// When a run writes its checkpoint, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Saving<'a> {
+    /// The file; an earlier one is replaced.
+    pub path: &'a Path,
+    /// Steps from one checkpoint to the next; 0 for one at the end only.
+    pub every: u64,
+}
+
+/// How a run is going.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Steps done, since the very start.
+    pub step: u64,
+    /// Steps to be done.
+    pub steps: u64,
+    /// The loss of the last step's batch, before its update.
+    pub loss: f32,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are done.
+    Finished,
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// SRCNN in training on a device.
+pub struct Training<'b, B: Backend> {
+    backend: &'b B,
+    configuration: Configuration,
+    losses: Vec<f32>,
+    network: Srcnn<B>,
+    gradients: Gradients<B>,
+    loss: PlannedLoss<B>,
+    optimizer: PlannedOptimizer<B>,
+    parameters: B::Buffer,
+    dparameters: B::Buffer,
+    input: B::Buffer,
+    target: B::Buffer,
+    /// The batch on the host, [input, target].
+    host: [Vec<f32>; 2],
+}
+
+impl<'b, B: Backend> Training<'b, B> {
+    /// Training from the beginning.
+    ///
+    /// # Errors
+    /// [`TrainingError::Setting`] and [`TrainingError::Backend`].
+    pub fn new(backend: &'b B, configuration: Configuration) -> Result<Self, TrainingError> {
+        configuration.check()?;
+        let initial = configuration
+            .initialisation
+            .parameters(configuration.batch().channels, configuration.seed);
+        Self::plan(backend, configuration, &initial)
+    }
+
+    /// Training from where `checkpoint` was written.
+    ///
+    /// A caller that wants more steps than planned changes the checkpoint's configuration.
+    ///
+    /// # Errors
+    /// [`TrainingError::NothingToResume`], [`TrainingError::Setting`] and
+    /// [`TrainingError::Backend`].
+    pub fn resume(backend: &'b B, checkpoint: &Checkpoint) -> Result<Self, TrainingError> {
+        let state = checkpoint.training.as_ref();
+        let state = state.ok_or(TrainingError::NothingToResume)?;
+        state.configuration.check()?;
+        let mut training = Self::plan(backend, state.configuration, &checkpoint.parameters)?;
+        for (buffer, values) in training
+            .optimizer
+            .state_mut()
+            .iter_mut()
+            .zip(&state.optimizer)
+        {
+            backend.upload(values, buffer)?;
+        }
+        training.losses = state.losses.clone();
+        Ok(training)
+    }
+
+    fn plan(
+        backend: &'b B,
+        configuration: Configuration,
+        initial: &Parameters,
+    ) -> Result<Self, TrainingError> {
+        let batch = configuration.batch();
+        let network = Srcnn::new(backend, batch)?;
+        let layout = initial.layout();
+        let mut parameters = backend.zeros(layout.len())?;
+        backend.upload(initial.values(), &mut parameters)?;
+        let last_layer = srcnn::last_layer(layout);
+        let len = batch.checked_len()?;
+        Ok(Self {
+            gradients: network.gradients(backend)?,
+            network,
+            loss: PlannedLoss::new(backend, configuration.loss, batch)?,
+            optimizer: PlannedOptimizer::new(
+                backend,
+                configuration.optimizer,
+                layout.len(),
+                last_layer,
+            )?,
+            parameters,
+            dparameters: backend.zeros(layout.len())?,
+            input: backend.zeros(len)?,
+            target: backend.zeros(len)?,
+            host: [vec![0.0; len], vec![0.0; len]],
+            losses: Vec::new(),
+            backend,
+            configuration,
+        })
+    }
+
+    /// What this run was asked to do.
+    pub fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
+    /// The loss of each step done so far, those before a resumption included.
+    pub fn losses(&self) -> &[f32] {
+        &self.losses
+    }
+
+    /// Takes the next step and returns the loss of its batch before the update.
+    ///
+    /// # Errors
+    /// [`TrainingError::Batch`], [`TrainingError::Loss`] and [`TrainingError::Backend`]; the
+    /// weights are then of no use.
+    pub fn step(&mut self, source: &mut impl BatchSource) -> Result<f32, TrainingError> {
+        let Configuration {
+            schedule, steps, ..
+        } = self.configuration;
+        let step = self.losses.len() as u64;
+        let [input, target] = &mut self.host;
+        source
+            .fill(step, input, target)
+            .map_err(|error| TrainingError::Batch {
+                step,
+                source: Box::new(error),
+            })?;
+        self.backend.upload(input, &mut self.input)?;
+        self.backend.upload(target, &mut self.target)?;
+        let factor = schedule.factor(step, steps);
+        self.optimizer.prepare(self.backend, step, factor)?;
+
+        self.forward_backward_update()?;
+
+        let loss = self.loss.value(self.backend)? as f32;
+        if !loss.is_finite() {
+            return Err(TrainingError::Loss { step, loss });
+        }
+        self.losses.push(loss);
+        Ok(loss)
+    }
+
+    /// All that the device computes in a step: the same calls on the same buffers every time.
+    fn forward_backward_update(&mut self) -> Result<(), backend::Error> {
+        let (backend, network, gradients) = (self.backend, &mut self.network, &mut self.gradients);
+        let (input, target, parameters) = (&self.input, &self.target, &mut self.parameters);
+        let dparameters = &mut self.dparameters;
+        network.forward(backend, parameters, input)?;
+        self.loss
+            .forward_backward(backend, target, network.output(), gradients.doutput_mut())?;
+        network.backward(backend, parameters, input, gradients, dparameters)?;
+        self.optimizer.update(backend, dparameters, parameters)
+    }
+
+    /// Takes all steps that are left, reports each, and saves now and then and at the end.
+    ///
+    /// `stop` is looked at between steps: once it is true, the run saves and returns.
+    ///
+    /// # Errors
+    /// Any [`TrainingError`]; what was saved before stays.
+    pub fn run(
+        &mut self,
+        source: &mut impl BatchSource,
+        saving: Option<Saving<'_>>,
+        stop: &AtomicBool,
+        mut on_step: impl FnMut(Progress),
+    ) -> Result<Outcome, TrainingError> {
+        let steps = self.configuration.steps;
+        let mut outcome = Outcome::Finished;
+        while (self.losses.len() as u64) < steps {
+            if stop.load(Ordering::Relaxed) {
+                outcome = Outcome::Stopped;
+                break;
+            }
+            let loss = self.step(source)?;
+            let step = self.losses.len() as u64;
+            on_step(Progress { step, steps, loss });
+            if let Some(Saving { path, every }) = saving
+                && every > 0
+                && step.is_multiple_of(every)
+                && step < steps
+            {
+                self.checkpoint()?.save(path)?;
+            }
+        }
+        if let Some(Saving { path, .. }) = saving {
+            self.checkpoint()?.save(path)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The weights as they are now.
+    ///
+    /// # Errors
+    /// [`TrainingError::Diverged`] when one is not a number, and [`TrainingError::Backend`].
+    pub fn parameters(&self) -> Result<Parameters, TrainingError> {
+        let layout = srcnn::layout(self.configuration.batch().channels);
+        let mut parameters = Parameters::zeros(layout);
+        self.backend
+            .download(&self.parameters, parameters.values_mut())?;
+        if let Some(tensor) = parameters.first_not_finite() {
+            return Err(TrainingError::Diverged {
+                step: self.losses.len() as u64,
+                tensor: tensor.to_owned(),
+            });
+        }
+        Ok(parameters)
+    }
+
+    /// Everything that is needed to go on from here.
+    ///
+    /// # Errors
+    /// Those of [`Training::parameters`].
+    pub fn checkpoint(&self) -> Result<Checkpoint, TrainingError> {
+        let parameters = self.parameters()?;
+        let download = |buffer| {
+            let mut values = vec![0.0; parameters.values().len()];
+            self.backend.download(buffer, &mut values)?;
+            Ok(values)
+        };
+        let optimizer = self.optimizer.state().iter().map(download);
+        let optimizer = optimizer.collect::<Result<_, backend::Error>>()?;
+        Ok(Checkpoint {
+            factor: Some(self.configuration.patches.factor),
+            training: Some(TrainingState {
+                configuration: self.configuration,
+                optimizer,
+                losses: self.losses.clone(),
+            }),
+            parameters,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -199,6 +199,8 @@ impl Backend for Cpu {
         let AdamConstants {
             beta1,
             beta2,
+            complement1,
+            complement2,
             epsilon,
         } = *constants;
         let [rate, unbias1, unbias2] = coefficients[..] else {
@@ -215,8 +217,8 @@ impl Backend for Cpu {
             .for_each(|((parameters, gradient), (first, second))| {
                 let numbers = parameters.iter_mut().zip(gradient);
                 for ((p, &g), (m, v)) in numbers.zip(first.iter_mut().zip(second)) {
-                    *m = beta1 * *m + (1.0 - beta1) * g;
-                    *v = beta2 * *v + (1.0 - beta2) * (g * g);
+                    *m = beta1 * *m + complement1 * g;
+                    *v = beta2 * *v + complement2 * (g * g);
                     *p -= rate * (unbias1 * *m) / ((unbias2 * *v).sqrt() + epsilon);
                 }
             });
