@@ -1,13 +1,26 @@
 //! The subcommands, one file each.
 
+mod evaluate;
+mod interrupt;
+mod options;
+mod progress;
+mod reproduce;
 mod score;
+mod train;
+mod upscale;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::checkpoint::CheckpointError;
+use crate::patches::PatchError;
 use crate::picture::PictureError;
+use crate::run_folder::RunFolderError;
+use crate::super_resolution::SuperResolutionError;
+use crate::training::TrainingError;
 
 /// Multiscale structural similarity (MS-SSIM): measure images, and train networks with it
 #[derive(Parser, Debug)]
@@ -20,6 +33,10 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     Score(score::Arguments),
+    Train(train::Arguments),
+    Evaluate(evaluate::Arguments),
+    Upscale(upscale::Arguments),
+    Reproduce(reproduce::Arguments),
 }
 
 /// Why a command did not do what it was asked to: one line, naming the thing and the remedy.
@@ -27,6 +44,23 @@ enum Command {
 enum Failure {
     #[error(transparent)]
     Picture(#[from] PictureError),
+    #[error(transparent)]
+    Patches(#[from] PatchError),
+    #[error(transparent)]
+    RunFolder(#[from] RunFolderError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    #[error(transparent)]
+    SuperResolution(#[from] SuperResolutionError),
+    #[error(transparent)]
+    Backend(#[from] crate::backend::Error),
+    #[error(
+        "stopped; the work so far is in {}: the same command with --resume --out {} goes on",
+        .0.display(), .0.display()
+    )]
+    Interrupted(PathBuf),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("{0}")]
@@ -41,6 +75,10 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     let outcome = match &command_line.command {
         Command::Score(arguments) => score::run(arguments, &mut out),
+        Command::Train(arguments) => train::run(arguments, &mut out),
+        Command::Evaluate(arguments) => evaluate::run(arguments, &mut out),
+        Command::Upscale(arguments) => upscale::run(arguments),
+        Command::Reproduce(arguments) => reproduce::run(arguments, &mut out),
     };
     let outcome = outcome.and_then(|()| Ok(out.flush()?));
     match outcome {
@@ -51,7 +89,10 @@ pub fn main() -> ExitCode {
         }
         Err(failure) => {
             report(&failure);
-            ExitCode::FAILURE
+            match failure {
+                Failure::Interrupted(_) => ExitCode::from(interrupt::INTERRUPTED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -59,7 +59,10 @@ pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<P
         return None;
     }
     let mut planes = studio_ycbcr(picture);
-    planes.resize(channels.count(), vec![128.0; picture.width * picture.height]);
+    planes.resize(
+        channels.count(),
+        vec![128.0; picture.width * picture.height],
+    );
     let crop = |plane: &Vec<f32>| -> Vec<f32> {
         let rows = plane.chunks_exact(picture.width).take(height);
         rows.flat_map(|row| &row[..width])
@@ -140,7 +143,10 @@ mod tests {
         assert_eq!(measure(&pair.truth[0], &pair.bicubic[0], pair.size), None);
         assert_eq!(prepare(&picture, 10, Channels::Y), None);
         let colour = prepare(&picture, 4, Channels::Ycbcr).unwrap();
-        assert_eq!((&colour.truth[0], colour.truth[2][0]), (&pair.truth[0], 128.0 / 255.0));
+        assert_eq!(
+            (&colour.truth[0], colour.truth[2][0]),
+            (&pair.truth[0], 128.0 / 255.0)
+        );
     }
 
     #[test]

@@ -89,7 +89,9 @@ impl Experiment {
         let samples = self.channels.count() * self.patch * self.patch;
         let (mut optimizer, initialisation, schedule) = match self.optimizer {
             OptimizerName::Adam => {
-                let schedule = Schedule::Cosine { warm_up: self.steps / 50 };
+                let schedule = Schedule::Cosine {
+                    warm_up: self.steps / 50,
+                };
                 (Optimizer::ADAM, Initialisation::PassThrough, schedule)
             }
             OptimizerName::Sgd => {
@@ -99,7 +101,14 @@ impl Experiment {
         };
         match (&mut optimizer, self.learning_rate) {
             (Optimizer::Adam { learning_rate, .. }, Some(rate)) => *learning_rate = rate,
-            (Optimizer::Sgd { learning_rate, last_layer_rate, .. }, Some(rate)) => {
+            (
+                Optimizer::Sgd {
+                    learning_rate,
+                    last_layer_rate,
+                    ..
+                },
+                Some(rate),
+            ) => {
                 (*learning_rate, *last_layer_rate) = (rate, rate / 10.0);
             }
             (_, None) => {}
@@ -137,7 +146,11 @@ impl Experiment {
             Optimizer::Adam { learning_rate, .. } => {
                 format!("Adam, rate {learning_rate} falling to 0 along a cosine")
             }
-            Optimizer::Sgd { learning_rate, last_layer_rate, momentum } => format!(
+            Optimizer::Sgd {
+                learning_rate,
+                last_layer_rate,
+                momentum,
+            } => format!(
                 "SGD, momentum {momentum}, rate {learning_rate}, last layer {last_layer_rate}"
             ),
         };
@@ -156,13 +169,19 @@ impl Experiment {
             Channels::Ycbcr => "luma and colour differences together",
         };
         [
-            ("network", "SRCNN 9-5-5, 64 and 32 filters, borders repeated".to_owned()),
+            (
+                "network",
+                "SRCNN 9-5-5, 64 and 32 filters, borders repeated".to_owned(),
+            ),
             ("enlarges", format!("{} times", self.scale)),
             ("sees", planes.to_owned()),
             ("trained on", train),
             ("tested on", test),
             ("steps", format!("{} for each loss", self.steps)),
-            ("batch", format!("{} crops of {1} x {1}", self.batch, self.patch)),
+            (
+                "batch",
+                format!("{} crops of {1} x {1}", self.batch, self.patch),
+            ),
             ("optimiser", optimizer),
             ("seed", self.seed.to_string()),
         ]
@@ -185,9 +204,16 @@ mod tests {
         let configuration = sgd.configuration(Loss::Mae);
         assert_eq!(
             configuration.optimizer,
-            Optimizer::Sgd { learning_rate: 0.5, last_layer_rate: 0.05, momentum: 0.9 }
+            Optimizer::Sgd {
+                learning_rate: 0.5,
+                last_layer_rate: 0.05,
+                momentum: 0.9
+            }
         );
-        assert_eq!((configuration.loss, configuration.steps), (Loss::Mae, sgd.steps));
+        assert_eq!(
+            (configuration.loss, configuration.steps),
+            (Loss::Mae, sgd.steps)
+        );
         let text = serde_json::to_string(&sgd).unwrap();
         assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), sgd);
     }

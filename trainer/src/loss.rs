@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Backend, Error, ImageBatch, Measure};
 
 /// What training makes small; images are in 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// Mean squared error over all samples.
@@ -29,6 +29,15 @@ impl Loss {
             Self::Mse => "MSE",
             Self::Mae => "MAE",
             Self::MsSsim => "MS-SSIM",
+        }
+    }
+
+    /// The same in a file name or on a command line.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Mse => "mse",
+            Self::Mae => "mae",
+            Self::MsSsim => "ms-ssim",
         }
     }
 

@@ -55,10 +55,12 @@ impl TestSet {
     pub fn name(&self) -> String {
         match self {
             Self::BuiltIn => "built-in".to_owned(),
-            Self::Folder(path) => match path.canonicalize().as_deref().unwrap_or(path).file_name() {
-                Some(name) => name.to_string_lossy().into_owned(),
-                None => path.display().to_string(),
-            },
+            Self::Folder(path) => {
+                match path.canonicalize().as_deref().unwrap_or(path).file_name() {
+                    Some(name) => name.to_string_lossy().into_owned(),
+                    None => path.display().to_string(),
+                }
+            }
         }
     }
 
@@ -137,9 +139,12 @@ pub fn measure_set<B: Backend>(
         let qualities = restore_luma(backend, networks, &picture, factor)?
             .and_then(|(pair, restored)| {
                 let bicubic = measure(&pair.truth[0], &pair.bicubic[0], pair.size)?;
-                let measured =
-                    restored.iter().map(|luma| measure(&pair.truth[0], luma, pair.size));
-                std::iter::once(Some(bicubic)).chain(measured).collect::<Option<Vec<Quality>>>()
+                let measured = restored
+                    .iter()
+                    .map(|luma| measure(&pair.truth[0], luma, pair.size));
+                std::iter::once(Some(bicubic))
+                    .chain(measured)
+                    .collect::<Option<Vec<Quality>>>()
             })
             .ok_or_else(|| SuperResolutionError::TooSmall {
                 name: image.name(),
@@ -156,7 +161,11 @@ pub fn measure_set<B: Backend>(
     }
     let mut means = columns.iter().filter_map(|column| Quality::mean(column));
     match means.next() {
-        Some(bicubic) => Ok(Measured { bicubic, networks: means.collect(), showpiece: showpiece.1 }),
+        Some(bicubic) => Ok(Measured {
+            bicubic,
+            networks: means.collect(),
+            showpiece: showpiece.1,
+        }),
         None => unreachable!("a set has at least one image"),
     }
 }
@@ -198,7 +207,9 @@ pub fn show<B: Backend>(
     let lumas = std::iter::once(&pair.bicubic[0]).chain(&restored);
     Ok(Shown {
         original: in_colour(&pair.truth[0], &colour.truth),
-        restored: lumas.map(|luma| with_quality(luma)).collect::<Result<_, SuperResolutionError>>()?,
+        restored: lumas
+            .map(|luma| with_quality(luma))
+            .collect::<Result<_, SuperResolutionError>>()?,
     })
 }
 
@@ -210,7 +221,9 @@ fn restore_luma<B: Backend>(
     picture: &Picture,
     factor: usize,
 ) -> Result<Option<(Pair, Vec<Vec<f32>>)>, SuperResolutionError> {
-    let Some(pair) = prepare(picture, factor, Channels::Ycbcr) else { return Ok(None) };
+    let Some(pair) = prepare(picture, factor, Channels::Ycbcr) else {
+        return Ok(None);
+    };
     let mut restored = Vec::with_capacity(networks.len());
     for parameters in networks {
         let mut planes = run(backend, parameters, &pair.bicubic, pair.size)?;
@@ -227,8 +240,17 @@ fn run<B: Backend>(
     size: Size,
 ) -> Result<Vec<Vec<f32>>, crate::backend::Error> {
     let channels = channels(parameters);
-    let output = infer(backend, parameters, size, &planes[..channels].concat(), TILE)?;
-    Ok(output.chunks_exact(size.area()).map(<[f32]>::to_vec).collect())
+    let output = infer(
+        backend,
+        parameters,
+        size,
+        &planes[..channels].concat(),
+        TILE,
+    )?;
+    Ok(output
+        .chunks_exact(size.area())
+        .map(<[f32]>::to_vec)
+        .collect())
 }
 
 /// The planes that a network sees.
@@ -247,7 +269,10 @@ pub fn upscale<B: Backend>(
     picture: &Picture,
     factor: usize,
 ) -> Result<Picture, crate::backend::Error> {
-    let size = Size { width: picture.width * factor, height: picture.height * factor };
+    let size = Size {
+        width: picture.width * factor,
+        height: picture.height * factor,
+    };
     let mut planes = studio_ycbcr(picture);
     if picture.is_grey() && channels(parameters) > 1 {
         planes.resize(3, vec![128.0; picture.width * picture.height]);
@@ -256,17 +281,22 @@ pub fn upscale<B: Backend>(
         .iter()
         .map(|plane| {
             let plane = scaled(plane, 1.0 / 255.0);
-            resize(&plane, picture.width, picture.height, size.width, size.height)
+            resize(
+                &plane,
+                picture.width,
+                picture.height,
+                size.width,
+                size.height,
+            )
         })
         .collect();
-    for (plane, made) in planes.iter_mut().zip(run(backend, parameters, &planes.clone(), size)?) {
+    let made = run(backend, parameters, &planes, size)?;
+    for (plane, made) in planes.iter_mut().zip(made) {
         *plane = made;
     }
     let levels: Vec<Vec<f32>> = planes.iter().map(|plane| scaled(plane, 255.0)).collect();
     Ok(match &levels[..] {
-        [y, cb, cr] if !picture.is_grey() => {
-            rgb_from_studio(size.width, size.height, [y, cb, cr])
-        }
+        [y, cb, cr] if !picture.is_grey() => rgb_from_studio(size.width, size.height, [y, cb, cr]),
         planes => Picture::grey(size.width, size.height, planes[0].clone(), 255.0),
     })
 }

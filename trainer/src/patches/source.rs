@@ -167,7 +167,10 @@ impl Source {
                 (_, Kind::DeadLeaves { .. }) => unreachable!("procedural images are large"),
             }
         };
-        let pairs = self.blocks[block].par_iter().map(load).collect::<Result<_, _>>()?;
+        let pairs = self.blocks[block]
+            .par_iter()
+            .map(load)
+            .collect::<Result<_, _>>()?;
         Ok(Block::new(pairs, shape.side))
     }
 }

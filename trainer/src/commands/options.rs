@@ -1,0 +1,128 @@
+//! The options that long commands share, and what becomes of them on `--resume`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use crate::evaluation::Channels;
+use crate::experiment::{Experiment, OptimizerName};
+use crate::run_folder::RunFolder;
+
+/// What a super-resolution experiment can be told; what is left out keeps its default.
+#[derive(Args, Debug)]
+pub(super) struct ExperimentOptions {
+    /// Folder of training images [default: built-in procedural images]
+    #[arg(long, value_name = "DIR")]
+    train: Option<PathBuf>,
+    /// Seed of weights, crops and procedural images
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Updates of the weights, for each loss
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Crops in a batch
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Rows and columns of a crop
+    #[arg(long, value_name = "PIXELS")]
+    patch: Option<usize>,
+    /// How many times the network enlarges
+    #[arg(long, value_name = "N")]
+    scale: Option<usize>,
+    /// The planes that the network sees and makes: luma alone, or luma and colour differences
+    #[arg(long, value_enum)]
+    channels: Option<Channels>,
+    /// How weights follow their gradient
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerName>,
+    /// Learning rate [default: that of the optimizer's paper]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+}
+
+/// Where a run goes, and whether it is a new one.
+#[derive(Args, Debug)]
+pub(super) struct RunOptions {
+    /// Folder of the run; must be new or empty [default: a new one under `runs`]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the run in that folder (without --out: the latest) where it stopped
+    #[arg(long)]
+    resume: bool,
+}
+
+impl ExperimentOptions {
+    /// The experiment, `known` with what the command line says.
+    fn over(&self, known: &Experiment, test: &[PathBuf]) -> Experiment {
+        Experiment {
+            seed: self.seed.unwrap_or(known.seed),
+            steps: self.steps.unwrap_or(known.steps),
+            batch: self.batch.unwrap_or(known.batch),
+            patch: self.patch.unwrap_or(known.patch),
+            scale: self.scale.unwrap_or(known.scale),
+            channels: self.channels.unwrap_or(known.channels),
+            optimizer: self.optimizer.unwrap_or(known.optimizer),
+            learning_rate: self.learning_rate.or(known.learning_rate),
+            train: self.train.clone().or_else(|| known.train.clone()),
+            test: if test.is_empty() {
+                known.test.clone()
+            } else {
+                test.to_vec()
+            },
+        }
+    }
+
+    /// Opens the run's folder, and decides what the experiment is: on `--resume` the one that was
+    /// begun, whatever the defaults are now.
+    pub(super) fn open(
+        &self,
+        test: &[PathBuf],
+        run: &RunOptions,
+        default_folder: &Path,
+    ) -> Result<(RunFolder, Experiment), Failure> {
+        if !run.resume {
+            let experiment = self.over(&Experiment::default(), test);
+            check(&experiment)?;
+            let folder = RunFolder::create(run.out.as_deref(), default_folder)?;
+            folder.write_configuration(&experiment)?;
+            return Ok((folder, experiment));
+        }
+        let folder = RunFolder::resume(run.out.as_deref(), default_folder)?;
+        let begun: Experiment = folder.read_configuration()?;
+        if self.over(&begun, test) != begun {
+            return Err(Failure::Message(format!(
+                "{}: the run was begun with other options; leave out those that differ from its \
+                 config.json, or start a new run without --resume",
+                folder.path().display()
+            )));
+        }
+        check(&begun)?;
+        Ok((folder, begun))
+    }
+}
+
+/// Refuses numbers that no run can be made of.
+fn check(experiment: &Experiment) -> Result<(), Failure> {
+    let refuse =
+        |option: &str, must: &str| Err(Failure::Message(format!("{option} must be {must}")));
+    if experiment.scale < 2 || experiment.scale > 16 {
+        return refuse("--scale", "2 to 16");
+    }
+    if experiment.steps == 0 {
+        return refuse("--steps", "at least 1");
+    }
+    if !(1..=4096).contains(&experiment.batch) {
+        return refuse("--batch", "1 to 4096");
+    }
+    if !(8..=1024).contains(&experiment.patch) {
+        return refuse("--patch", "8 to 1024");
+    }
+    if experiment
+        .learning_rate
+        .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
+    {
+        return refuse("--learning-rate", "above 0");
+    }
+    Ok(())
+}
