@@ -61,7 +61,7 @@ pub fn rgb_from_studio(width: usize, height: usize, ycbcr: [&[f32]; 3]) -> Pictu
     let (y_gain, red_cr, blue_cb) = (255.0 / 219.0, 1.402 * 255.0 / 224.0, 1.772 * 255.0 / 224.0);
     let green_cb = blue_cb * 0.114 / 0.587;
     let green_cr = red_cr * 0.299 / 0.587;
-    let mut planes = vec![Vec::with_capacity(width * height); 3];
+    let mut planes = vec![Vec::new(); 3];
     for ((y, cb), cr) in ycbcr[0].iter().zip(ycbcr[1]).zip(ycbcr[2]) {
         let (y, cb, cr) = (
             f64::from(*y) - 16.0,

@@ -1,24 +1,11 @@
 //! The evaluation protocol against the digits that the paper prints.
 
-use std::path::PathBuf;
+mod common;
 
+use common::data;
 use msssim_trainer::evaluation::{Channels, measure, prepare};
 use msssim_trainer::picture::{Picture, list_images};
 use msssim_trainer::quality::Quality;
-
-/// A folder of real images, if this machine has it.
-fn data(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("MSSSIM_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")),
-        PathBuf::from,
-    );
-    let folder = root.join(name);
-    if !folder.is_dir() {
-        println!("skipped: no data ({name})");
-        return None;
-    }
-    Some(folder)
-}
 
 /// Bicubic enlargement by 4: the paper's "Bicubic" column, and two more digits of an independent
 /// program in NumPy.

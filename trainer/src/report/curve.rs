@@ -31,7 +31,7 @@ pub fn svg(curves: &[(Loss, Vec<f64>)]) -> Option<String> {
     let last = points().map(|point| point.0).fold(0.0, f64::max);
     let low = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
     let high = points().map(|point| point.1).fold(0.0, f64::max);
-    if !(last > 0.0 && low > 0.0 && high.is_finite()) {
+    if last == 0.0 || !points().all(|point| point.1.is_finite() && point.1 > 0.0) {
         return None;
     }
     let mut text = String::new();

@@ -56,11 +56,12 @@ pub fn side_by_side(panels: &[Panel]) -> Picture {
     assert!(panels.iter().all(same), "panels of different sizes");
 
     let (shown_width, shown_height) = (width.min(PART), height.min(PART));
-    let detail = Part {
-        height: (shown_width / ZOOM).clamp(1, shown_height),
-        width: (shown_width / ZOOM).max(1),
-        ..most_different(&original.picture, &plainest.picture, shown_width / ZOOM)
-    };
+    let detail = most_different(
+        &original.picture,
+        &plainest.picture,
+        (shown_height / 2).clamp(1, PART / ZOOM).min(shown_height),
+        (shown_width / ZOOM).max(1),
+    );
     let around = |at: usize, len: usize, shown: usize, side: usize| {
         (at + len / 2).saturating_sub(shown / 2).min(side - shown)
     };
@@ -93,15 +94,16 @@ pub fn side_by_side(panels: &[Panel]) -> Picture {
     canvas.picture
 }
 
-/// The square of `side` in which two images differ most, on a grid of quarters of it.
-fn most_different(a: &Picture, b: &Picture, side: usize) -> Part {
-    let side = side.clamp(1, a.height.min(a.width));
+/// The rectangle of a size in which two images differ most, on a grid of quarters of it.
+fn most_different(a: &Picture, b: &Picture, height: usize, width: usize) -> Part {
     let difference = |row: usize, column: usize| -> f64 {
         let mut sum = 0.0;
         for (a_plane, b_plane) in a.planes.iter().zip(&b.planes) {
-            for i in row..row + side {
+            for i in row..row + height {
                 let line = i * a.width + column;
-                let pairs = a_plane[line..][..side].iter().zip(&b_plane[line..][..side]);
+                let pairs = a_plane[line..][..width]
+                    .iter()
+                    .zip(&b_plane[line..][..width]);
                 sum += pairs
                     .map(|(x, y)| f64::from((x - y) * (x - y)))
                     .sum::<f64>();
@@ -109,18 +111,18 @@ fn most_different(a: &Picture, b: &Picture, side: usize) -> Part {
         }
         sum
     };
-    let grid = |length: usize| (0..=length - side).step_by((side / 4).max(1));
+    let grid = |side: usize, part: usize| (0..=side - part).step_by((part / 4).max(1));
     let mut best = (
         f64::NEG_INFINITY,
         Part {
             row: 0,
             column: 0,
-            height: side,
-            width: side,
+            height,
+            width,
         },
     );
-    for row in grid(a.height) {
-        for column in grid(a.width) {
+    for row in grid(a.height, height) {
+        for column in grid(a.width, width) {
             let difference = difference(row, column);
             if difference > best.0 {
                 best = (
@@ -248,7 +250,7 @@ mod tests {
                 marked.planes[0][row * 64 + column] = 200.0;
             }
         }
-        let part = most_different(&plain, &marked, 8);
+        let part = most_different(&plain, &marked, 8, 8);
         assert_eq!((part.row, part.column), (30, 40));
     }
 

@@ -205,11 +205,11 @@ mod tests {
     fn text_is_aligned_and_stars_the_best() {
         let expected = "
                  Bicubic         MSE
-Set5  PSNR         28.44      30.50*
-      SSIM         .8097*     .8097*
-      MS-SSIM      .9500*         -
-<b>   PSNR          1.00        inf*
-      SSIM        1.0000*     .5000
+Set5  PSNR         28.44       30.50*
+      SSIM         .8097*      .8097*
+      MS-SSIM      .9500*          -
+<b>   PSNR          1.00         inf*
+      SSIM        1.0000*      .5000
 ";
         assert_eq!(format!("\n{}", table().text()), expected);
     }
