@@ -1,12 +1,15 @@
 //! An image in memory, and image files of every kind in and out.
 
+mod container;
+mod folder;
 mod open;
 mod save;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use open::{MAX_PIXELS, dimensions, list_images};
+pub use folder::list_images;
+pub use open::{MAX_PIXELS, dimensions};
 
 /// An image as planes of samples in the file's own units.
 ///
@@ -85,6 +88,9 @@ pub enum Problem {
     /// No decoder knows it.
     #[error("not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP and PNM can)")]
     Unknown,
+    /// Its kind of image is not decoded.
+    #[error("cannot be decoded ({0}); convert it to an 8- or 16-bit PNG")]
+    Unsupported(String),
     /// A decoder gave up.
     #[error("the image is damaged or cut off ({0}); copy or export it again")]
     Damaged(String),
@@ -93,6 +99,11 @@ pub enum Problem {
         "the header claims {0} x {1} pixels, more than {MAX_PIXELS} in all; crop or scale it down"
     )]
     TooLarge(u32, u32),
+    /// Its header asks for more memory than a sane image takes.
+    #[error(
+        "the header claims more than the {MAX_PIXELS} pixels that are read; crop or scale it down"
+    )]
+    TooMuch,
     /// It has several frames.
     #[error("an animation; extract one frame first")]
     Animated,
