@@ -11,7 +11,7 @@ use crate::backend::{Backend, Error, ImageBatch};
 use crate::parameters::Parameters;
 
 /// Columns and rows of a tile that come to use, a compromise: with the overlap 1.27 times as many
-/// are computed, and the widest layer of [`TILES_AT_ONCE`] tiles takes 42 MB.
+/// are computed, and the widest layer of `TILES_AT_ONCE` tiles takes 42 MB.
 pub const TILE: usize = 128;
 
 /// Tiles in a batch: enough for a thread each on most machines.
