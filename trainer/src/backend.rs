@@ -189,7 +189,8 @@ pub trait Backend {
         gradient: &mut Self::Buffer,
     ) -> Result<(), Error>;
 
-    /// Waits for the device: the mean over the images of the last [`Backend::measure_and_gradient`].
+    /// Waits for the device: the mean over the images of the last
+    /// [`Backend::measure_and_gradient`].
     fn measured(&self, measure: &Self::Measure) -> Result<f64, Error>;
 
     /// One step of Adam over all parameters:
@@ -210,7 +211,8 @@ pub trait Backend {
     ) -> Result<(), Error>;
 
     /// One step of gradient descent with momentum: `v = momentum v + rate g; p = p - v`, where
-    /// `rate` is `coefficients[0]` before the parameter `last_layer` and `coefficients[1]` from it on.
+    /// `rate` is `coefficients[0]` before the parameter `last_layer`, and `coefficients[1]` from it
+    /// on.
     fn sgd(
         &self,
         momentum: f32,

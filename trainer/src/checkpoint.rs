@@ -1,7 +1,7 @@
 //! Checkpoints: everything that a training run needs to go on, in one safetensors file.
 //!
-//! Tensors, all F32: the weights under PyTorch's names (`conv1.weight`, `out x in x height x width`),
-//! and, unless the file holds weights alone, the optimiser's state as `optimizer.first_moment` and
+//! Tensors, all F32: the weights under PyTorch's names (`conv1.weight`, `out x in x height x
+//! width`), and, unless the file holds weights alone, the optimiser's state as `optimizer.first_moment` and
 //! the like, one flat tensor each, and `losses`, one number for each step done. The metadata holds
 //! one entry, `msssim`: the network, what it is for, and the configuration as JSON.
 

@@ -144,8 +144,8 @@ fn the_restatements_gradient_is_that_of_its_loss() {
 }
 
 /// Every parameter's gradient, relative to the tensor's largest. In f32 the sums of up to 1,600
-/// products leave 5e-7. The metric adds its own 1e-5 of its largest gradient, which is a larger share of
-/// a bias's: SSIM hardly sees a constant added, so most of that sum cancels.
+/// products leave 5e-7. The metric adds its own 1e-5 of its largest gradient, which is a larger
+/// share of a bias's: SSIM hardly sees a constant added, so most of that sum cancels.
 #[test]
 fn the_whole_networks_gradient_is_that_of_the_restatement() {
     let size = Size {

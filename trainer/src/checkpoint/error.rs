@@ -30,7 +30,8 @@ pub enum Problem {
     TooLong,
     /// The header claims a length that no header has.
     #[error(
-        "claims a header of {bytes} bytes, so it is no weights file of this program: give a safetensors file of SRCNN"
+        "claims a header of {bytes} bytes, so it is no weights file of this \
+         program: give a safetensors file of SRCNN"
     )]
     Header {
         /// The length claimed.

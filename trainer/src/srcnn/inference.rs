@@ -11,7 +11,7 @@ use crate::backend::{Backend, Error, ImageBatch};
 use crate::parameters::Parameters;
 
 /// Columns and rows of a tile that come to use, a compromise: with the overlap 1.27 times as many
-/// are computed, and the widest layer of `TILES_AT_ONCE` tiles takes 42 MB.
+/// are computed, and the widest layer of the eight tiles of a batch takes 42 MB.
 pub const TILE: usize = 128;
 
 /// Tiles in a batch: enough for a thread each on most machines.
@@ -164,8 +164,8 @@ mod tests {
         }
     }
 
-    /// Two channels' difference in sums of 1,600 products: the matrix product may take another
-    /// order in a matrix of another width, a few f32 roundings of numbers about 1.
+    /// A matrix product may sum in another order for a matrix of another width: a few roundings of
+    /// numbers of about 1.
     #[test]
     fn the_result_does_not_depend_on_the_tile() {
         let size = Size {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainingError;
 use crate::backend::ImageBatch;
+use crate::evaluation::Channels;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::patches::PatchShape;
@@ -44,7 +45,7 @@ impl Configuration {
                 batch: 16,
                 side: 33,
                 factor: 4,
-                channels: crate::evaluation::Channels::Y,
+                channels: Channels::Y,
             },
             initialisation: Initialisation::PassThrough,
             loss,
