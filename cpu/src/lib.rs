@@ -12,3 +12,8 @@ mod metric;
 pub use batch::BatchWorkspace;
 pub use metric::{MsSsim, Workspace};
 pub use msssim_core::{Error, Params, Plane, PlaneMut, Sample, Score, Size};
+
+/// The README's example, compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

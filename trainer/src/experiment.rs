@@ -60,7 +60,7 @@ impl Default for Experiment {
     fn default() -> Self {
         Self {
             seed: 1,
-            steps: 1000,
+            steps: 700,
             batch: 16,
             patch: 33,
             scale: 4,

@@ -137,9 +137,9 @@ pub fn measure_set<B: Backend>(
         on_image(i, images.len());
         let picture = image.open()?;
         let qualities = restore_luma(backend, networks, &picture, factor)?
-            .and_then(|(pair, restored)| {
+            .and_then(|Restored { pair, lumas }| {
                 let bicubic = measure(&pair.truth[0], &pair.bicubic[0], pair.size)?;
-                let measured = restored
+                let measured = lumas
                     .iter()
                     .map(|luma| measure(&pair.truth[0], luma, pair.size));
                 std::iter::once(Some(bicubic))
@@ -189,7 +189,7 @@ pub fn show<B: Backend>(
         width: picture.width,
         height: picture.height,
     };
-    let (pair, restored) =
+    let Restored { pair, lumas } =
         restore_luma(backend, networks, &picture, factor)?.ok_or_else(too_small)?;
     let colour = prepare(&picture, factor, Channels::Ycbcr).ok_or_else(too_small)?;
     let in_colour = |luma: &[f32], chroma: &[Vec<f32>]| {
@@ -204,13 +204,20 @@ pub fn show<B: Backend>(
         let quality = measure(&pair.truth[0], luma, pair.size).ok_or_else(too_small)?;
         Ok((in_colour(luma, &colour.bicubic), quality))
     };
-    let lumas = std::iter::once(&pair.bicubic[0]).chain(&restored);
+    let lumas = std::iter::once(&pair.bicubic[0]).chain(&lumas);
     Ok(Shown {
         original: in_colour(&pair.truth[0], &colour.truth),
         restored: lumas
             .map(|luma| with_quality(luma))
             .collect::<Result<_, SuperResolutionError>>()?,
     })
+}
+
+/// An image with what the networks make of it.
+struct Restored {
+    pair: Pair,
+    /// For each network.
+    lumas: Vec<Vec<f32>>,
 }
 
 /// The luma that each network makes of the bicubic image; `None` for an image smaller than the
@@ -220,7 +227,7 @@ fn restore_luma<B: Backend>(
     networks: &[&Parameters],
     picture: &Picture,
     factor: usize,
-) -> Result<Option<(Pair, Vec<Vec<f32>>)>, SuperResolutionError> {
+) -> Result<Option<Restored>, SuperResolutionError> {
     let Some(pair) = prepare(picture, factor, Channels::Ycbcr) else {
         return Ok(None);
     };
@@ -229,7 +236,10 @@ fn restore_luma<B: Backend>(
         let mut planes = run(backend, parameters, &pair.bicubic, pair.size)?;
         restored.push(planes.swap_remove(0));
     }
-    Ok(Some((pair, restored)))
+    Ok(Some(Restored {
+        pair,
+        lumas: restored,
+    }))
 }
 
 /// A network on the planes that it takes, 1 or 3 of those given; as many come back.
