@@ -60,7 +60,7 @@ impl Default for Experiment {
     fn default() -> Self {
         Self {
             seed: 1,
-            steps: 700,
+            steps: 600,
             batch: 16,
             patch: 33,
             scale: 4,

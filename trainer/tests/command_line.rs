@@ -293,43 +293,54 @@ fn a_resumed_run_ends_like_an_uninterrupted_one() {
     let (whole, parts) = (root.path().join("whole"), root.path().join("parts"));
     let tiny = [
         "--steps",
-        "40",
+        "1000",
         "--batch",
-        "2",
+        "1",
         "--patch",
-        "12",
+        "8",
         "--optimizer",
         "sgd",
     ];
     let train = |out: &Path, more: &[&str]| {
-        let command = ["train", "sr", "--loss", "mae", "--out", text(out)];
-        run(&[&command[..], more].concat())
+        let mut command = msssim(&["train", "sr", "--loss", "mae", "--out", text(out)]);
+        command.args(more);
+        command
     };
-    assert!(train(&whole, &tiny).status.success());
+    assert!(train(&whole, &tiny).output().unwrap().status.success());
 
-    // The work until an interrupt is what a checkpoint of an earlier step holds.
-    let mut child = msssim(&["train", "sr", "--loss", "mae", "--out", text(&parts)]);
-    let mut child = child.args(tiny).stderr(Stdio::piped()).spawn().unwrap();
-    while !parts.join("config.json").exists() {
+    // The first checkpoint is written in the midst of training: interrupt then.
+    let weights = parts.join("mae.safetensors");
+    let mut child = train(&parts, &tiny).stderr(Stdio::piped()).spawn().unwrap();
+    while !weights.exists() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "training ended without a checkpoint"
+        );
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     let interrupt = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(interrupt.unwrap().success());
-    let status = child.wait().unwrap();
-    // Interrupted before or during training, or too late to matter.
-    let checkpoint = Checkpoint::load(&parts.join("mae.safetensors"));
-    if status.code() == Some(130)
-        && let Ok(checkpoint) = checkpoint
-    {
-        assert!(checkpoint.training.unwrap().losses.len() <= 40);
-    }
-    if !status.success() {
-        let resumed = train(&parts, &["--resume"]);
-        let errors = String::from_utf8_lossy(&resumed.stderr);
-        assert!(resumed.status.success(), "{errors}");
-    }
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("--resume"), "{errors}");
+    let steps = Checkpoint::load(&weights)
+        .unwrap()
+        .training
+        .unwrap()
+        .losses
+        .len();
+    assert!((200..1000).contains(&steps), "{steps}");
+
+    assert!(
+        train(&parts, &["--resume"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     let bytes = |out: &Path| fs::read(out.join("mae.safetensors")).unwrap();
     assert!(bytes(&whole) == bytes(&parts), "the same bits");
 }
