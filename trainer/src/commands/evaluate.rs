@@ -121,11 +121,16 @@ pub(super) fn measure(
 ) -> Result<Measured, Failure> {
     let mut progress = None;
     let measured = measure_set(&Cpu, networks, set, factor, |image, images| {
-        let bar =
-            progress.get_or_insert_with(|| Progress::new(&set.name(), images as u64, 1, "images"));
+        let (bar, _) = progress.get_or_insert_with(|| {
+            (
+                Progress::new(&set.name(), images as u64, 1, "images"),
+                images as u64,
+            )
+        });
         bar.at(image as u64, "");
     })?;
-    if let Some(progress) = progress {
+    if let Some((mut progress, images)) = progress {
+        progress.at(images, "");
         progress.finish("measured");
     }
     Ok(measured)

@@ -15,25 +15,25 @@ pub(super) struct ExperimentOptions {
     /// Folder of training images [default: built-in procedural images]
     #[arg(long, value_name = "DIR")]
     train: Option<PathBuf>,
-    /// Seed of weights, crops and procedural images
+    /// Seed of weights, crops and procedural images [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Updates of the weights, for each loss
+    /// Updates of the weights, for each loss [default: 600]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Crops in a batch
+    /// Crops in a batch [default: 16]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Rows and columns of a crop
+    /// Rows and columns of a crop [default: 33]
     #[arg(long, value_name = "PIXELS")]
     patch: Option<usize>,
-    /// How many times the network enlarges
+    /// How many times the network enlarges [default: 4]
     #[arg(long, value_name = "N")]
     scale: Option<usize>,
-    /// The planes that the network sees and makes: luma alone, or luma and colour differences
+    /// The planes that the network sees and makes [default: y]
     #[arg(long, value_enum)]
     channels: Option<Channels>,
-    /// How weights follow their gradient
+    /// How weights follow their gradient [default: adam]
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,
     /// Learning rate [default: that of the optimizer's paper]
@@ -125,4 +125,46 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
         return refuse("--learning-rate", "above 0");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    /// The help text states the defaults, which are written elsewhere.
+    #[test]
+    fn stated_defaults_are_the_defaults() {
+        let command = ExperimentOptions::augment_args(Command::new("test"));
+        let mut stated = vec!["test".to_owned()];
+        for argument in command.get_arguments() {
+            let help = argument
+                .get_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let value = help
+                .split("[default: ")
+                .nth(1)
+                .map(|rest| rest.trim_end_matches(']'));
+            if let (Some(name), Some(value)) = (argument.get_long(), value)
+                && !value.contains(' ')
+            {
+                stated.push(format!("--{name}={value}"));
+            }
+        }
+        assert_eq!(stated.len(), 8, "{stated:?}");
+        let matches = command.get_matches_from(stated);
+        let options = ExperimentOptions::from_arg_matches(&matches).unwrap();
+        let defaults = Experiment::default();
+        let other = Experiment {
+            steps: 0,
+            batch: 0,
+            patch: 0,
+            scale: 0,
+            seed: 0,
+            ..defaults.clone()
+        };
+        assert_eq!(options.over(&other, &[]), defaults);
+    }
 }
