@@ -1,4 +1,4 @@
-// From the sums of all blocks to scores and factors, on the device: no synchronisation with the host
+// From the sums of parts to scores and factors, on the device: no synchronisation with the host
 // between the scales. All in double, in a fixed order.
 //
 // Grid: images. Block: 256 threads.
@@ -10,8 +10,8 @@ struct Combine {
   int scales, channels;
   // Whether a negative mean keeps its sign; otherwise it counts as 0.
   int is_signed;
-  // Scale by scale: blocks of a plane, and where the scale's blocks of all planes begin.
-  int blocks[MAX_SCALES];
+  // Scale by scale: sums of a plane, and where the scale's sums of all planes begin.
+  int partials[MAX_SCALES];
   long long first[MAX_SCALES];
   // Windows of a plane, and exponents.
   double windows[MAX_SCALES], weights[MAX_SCALES];
@@ -42,9 +42,9 @@ __device__ Power power(double mean, double weight, bool is_signed) {
 
 // The mean of cs (x) and of l cs (y) over one scale of one plane; every lane receives it.
 __device__ double2 scale_mean(const Combine& plan, const double2* partials, int plane, int scale) {
-  const double2* of_plane = partials + plan.first[scale] + (long long)plane * plan.blocks[scale];
+  const double2* of_plane = partials + plan.first[scale] + (long long)plane * plan.partials[scale];
   double2 sum = make_double2(0.0, 0.0);
-  for (int i = threadIdx.x % 32; i < plan.blocks[scale]; i += 32) {
+  for (int i = threadIdx.x % 32; i < plan.partials[scale]; i += 32) {
     sum.x += of_plane[i].x;
     sum.y += of_plane[i].y;
   }

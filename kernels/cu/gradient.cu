@@ -14,7 +14,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
                           x.row, y.row, scale.sample_scale, scale.limit};
   if (next) next += plane * next_area(scale);
   float* out = column_of(gradient, plane, scale.channels, column);
-  write_sums(march<true>(scale, source, next, out, gradient.row), partials, plane);
+  march<true>(scale, source, next, partials, out, gradient.row);
 }
 
 #define FINEST(name, T)                                                                                     \
@@ -37,5 +37,5 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK, 2)
   const int column = clamp(own_column_of<true>(), scale.width - 1);
   const Level source = {level + plane * area + column, scale.width};
   if (next) next += plane * next_area(scale);
-  write_sums(march<true>(scale, source, next, gradient + plane * area + column, scale.width), partials, plane);
+  march<true>(scale, source, next, partials, gradient + plane * area + column, scale.width);
 }

@@ -20,6 +20,9 @@
 #define RADIUS 5
 #define TAPS 11
 #define MAX_BLOCK 256
+// Rows whose sums are written together. Strips are whole chunks, so that no sum depends on how long
+// they are.
+#define CHUNK 8
 
 // How an odd side is halved; the numbers of `Halving` in src/parameters.rs.
 enum { SYMMETRIC = 0, ZERO = 1, FLOOR = 2 };
@@ -28,7 +31,7 @@ enum { SYMMETRIC = 0, ZERO = 1, FLOOR = 2 };
 struct Scale {
   int width, height;
   int channels;
-  // Rows of a block's strip, even.
+  // Rows of a block's strip, whole chunks.
   int rows;
   int halving;
   int valid;
@@ -99,8 +102,9 @@ __device__ __forceinline__ float along_adjoint(const Scale& scale, const float* 
   return sum;
 }
 
-// Adds two numbers of each thread over the block, in a fixed order; the result is thread 0's.
-__device__ __forceinline__ double2 block_sum(double2 v) {
+// Adds two numbers of each thread over the block, in a fixed order, and writes them. The next call must
+// be a barrier away.
+__device__ __forceinline__ void write_block_sum(double2 v, double2* out) {
   __shared__ double2 of_warp[MAX_BLOCK / 32];
 #pragma unroll
   for (int o = 16; o > 0; o >>= 1) {
@@ -109,12 +113,13 @@ __device__ __forceinline__ double2 block_sum(double2 v) {
   }
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
   __syncthreads();
-  if (threadIdx.x == 0)
+  if (threadIdx.x == 0) {
     for (int i = 1; i < blockDim.x / 32; i++) {
       v.x += of_warp[i].x;
       v.y += of_warp[i].y;
     }
-  return v;
+    *out = v;
+  }
 }
 
 // Writes the pixel of the next level that this row and column complete, if they do. `left` and
@@ -149,10 +154,11 @@ __device__ __forceinline__ int own_column_of() {
 
 // Marches down the strip of block (x, y). `source` is the thread's column; `next` is this plane's next
 // level, or null; `gradient` is the thread's column of the gradient, with the distance of its rows.
-// Returns the strip's sums of cs and, on the coarsest scale, of l cs.
+// `partials` receives the sums of cs and, on the coarsest scale, of l cs: by plane, then chunks from top
+// to bottom, then blocks from left to right.
 template <bool GRADIENT, typename Source>
-__device__ __forceinline__ double2 march(const Scale& scale, const Source& source, float2* next,
-                                         float* gradient, long long gradient_row) {
+__device__ __forceinline__ void march(const Scale& scale, const Source& source, float2* next, double2* partials,
+                                      float* gradient, long long gradient_row) {
   constexpr int HALO = GRADIENT ? 2 * RADIUS : RADIUS;
   // Two rows of each, so that one barrier a row is enough.
   __shared__ float pixels_s[2][MAX_BLOCK], pixels_d[2][MAX_BLOCK];
@@ -197,6 +203,7 @@ __device__ __forceinline__ double2 march(const Scale& scale, const Source& sourc
       halve(scale, row, column, left, own, upper, halves_column && row >= first && row < first + scale.rows, next);
     }
 
+    const int centre = row - RADIUS;
     map_a = map_b = map_c = 0.0f;
     if (centre_column) {
       Moments m;
@@ -204,7 +211,6 @@ __device__ __forceinline__ double2 march(const Scale& scale, const Source& sourc
       m.d = feed(scale, along(scale, &pixels_d[half][t]), d);
       m.ss = feed(scale, along_squares(scale, &pixels_s[half][t]), ss);
       m.dd = feed(scale, along_squares(scale, &pixels_d[half][t]), dd);
-      const int centre = row - RADIUS;
       // In the first rows the window is not full; its centre lies beyond what is needed here.
       const bool full = centre >= first - HALO + RADIUS;
       if (full && centre >= margin && centre < scale.height - margin) {
@@ -219,6 +225,13 @@ __device__ __forceinline__ double2 march(const Scale& scale, const Source& sourc
         map_b = term.by.ss;
         map_c = term.by.dd;
       }
+    }
+
+    if (centre >= first && centre < end && (centre % CHUNK == CHUNK - 1 || centre == end - 1)) {
+      const int chunks = (scale.height + CHUNK - 1) / CHUNK;
+      const long long line = (long long)blockIdx.z * chunks + centre / CHUNK;
+      write_block_sum(sums, partials + line * gridDim.x + blockIdx.x);
+      sums = make_double2(0.0, 0.0);
     }
 
     if (GRADIENT && own_column) {
@@ -240,13 +253,6 @@ __device__ __forceinline__ double2 march(const Scale& scale, const Source& sourc
       }
     }
   }
-  return block_sum(sums);
-}
-
-// Thread 0 writes a block's sums: by plane, then strips from top to bottom, then from left to right.
-__device__ __forceinline__ void write_sums(double2 sums, double2* partials, int plane) {
-  if (threadIdx.x == 0)
-    partials[((long long)plane * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = sums;
 }
 
 // Pixels of the next level's plane.

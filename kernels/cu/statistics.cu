@@ -12,7 +12,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
   const Pair<T> source = {column_of(x, plane, scale.channels, column), column_of(y, plane, scale.channels, column),
                           x.row, y.row, scale.sample_scale, scale.limit};
   if (next) next += plane * next_area(scale);
-  write_sums(march<false>(scale, source, next, nullptr, 0), partials, plane);
+  march<false>(scale, source, next, partials, nullptr, 0);
 }
 
 #define FINEST(name, T)                                                                                  \
@@ -33,5 +33,5 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK)
   const int column = clamp(own_column_of<false>(), scale.width - 1);
   const Level source = {level + plane * ((long long)scale.width * scale.height) + column, scale.width};
   if (next) next += plane * next_area(scale);
-  write_sums(march<false>(scale, source, next, nullptr, 0), partials, plane);
+  march<false>(scale, source, next, partials, nullptr, 0);
 }

@@ -116,7 +116,7 @@ pub struct Scale {
     pub height: i32,
     /// Channels of an image.
     pub channels: i32,
-    /// Rows of a block's strip, even.
+    /// Rows of a block's strip, a multiple of 8.
     pub rows: i32,
     /// How an odd side is halved.
     pub halving: Halving,
@@ -166,8 +166,8 @@ pub struct Combine {
     pub channels: i32,
     /// Whether a negative mean keeps its sign; otherwise it counts as 0.
     pub signed: bool,
-    /// Blocks of a plane, scale by scale.
-    pub blocks: [i32; MAX_SCALES],
+    /// Sums of a plane, scale by scale.
+    pub partials: [i32; MAX_SCALES],
     /// Where a scale's sums begin, in pairs of doubles.
     pub first: [i64; MAX_SCALES],
     /// Windows of a plane.
@@ -185,7 +185,7 @@ impl Combine {
         for field in [self.scales, self.channels, self.signed.into()] {
             out.put(field.to_le_bytes());
         }
-        for field in self.blocks {
+        for field in self.partials {
             out.put(field.to_le_bytes());
         }
         for field in self.first {
@@ -202,26 +202,28 @@ impl Combine {
 /// The pyramid, for `finish`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finish {
-    /// Columns of the finest scale.
-    pub width: i32,
-    /// Rows of the finest scale.
-    pub height: i32,
     /// Channels of an image.
     pub channels: i32,
     /// Number of scales.
     pub scales: i32,
     /// How an odd side is halved.
     pub halving: Halving,
+    /// Columns, scale by scale.
+    pub width: [i32; MAX_SCALES],
+    /// Rows, scale by scale.
+    pub height: [i32; MAX_SCALES],
     /// Where a coarser scale's gradients begin, in samples; the first is not used.
     pub first: [i64; MAX_SCALES],
 }
 
 impl Finish {
     /// As the kernel reads it.
-    pub fn to_bytes(&self) -> [u8; 88] {
+    pub fn to_bytes(&self) -> [u8; 144] {
         let mut out = Bytes::new();
-        let fields = [self.width, self.height, self.channels, self.scales];
-        for field in fields.into_iter().chain([self.halving as i32]) {
+        for field in [self.channels, self.scales, self.halving as i32] {
+            out.put(field.to_le_bytes());
+        }
+        for field in self.width.iter().chain(&self.height) {
             out.put(field.to_le_bytes());
         }
         for field in self.first {

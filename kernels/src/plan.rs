@@ -1,9 +1,12 @@
 //! What a metric's launches need: sizes of the scales, shapes of the grids, and one workspace.
 //!
-//! Strips depend on the size of a plane alone, never on how many there are: the order of every sum, and
-//! so every bit, is the same however a batch is split.
+//! A block's strip of columns depends on a plane's width alone, and sums are written for every eight
+//! rows: the order of every sum, and so every bit, is the same however a batch is split.
 
 use crate::parameters::{Combine, Finish, Halving, MAX_SCALES, Scale, TAPS};
+
+/// Rows whose sums are written together.
+const CHUNK: usize = 8;
 
 /// Taps on either side of the window's centre.
 const RADIUS: usize = 5;
@@ -135,18 +138,18 @@ impl Plan {
             scales: int(metric.scales)?,
             channels: int(channels)?,
             signed: metric.signed,
-            blocks: [0; MAX_SCALES],
+            partials: [0; MAX_SCALES],
             first: [0; MAX_SCALES],
             windows: [0.0; MAX_SCALES],
             weights: metric.weights,
             data_range: metric.data_range,
         };
         let mut finish = Finish {
-            width: int(width)?,
-            height: int(height)?,
             channels: int(channels)?,
             scales: int(metric.scales)?,
             halving: metric.halving,
+            width: [0; MAX_SCALES],
+            height: [0; MAX_SCALES],
             first: [0; MAX_SCALES],
         };
         let (mut partials, mut gradients) = (0usize, 0usize);
@@ -156,17 +159,19 @@ impl Plan {
                 .checked_sub(border)?
                 .checked_mul(width_j.checked_sub(border)?)?;
             let area = height_j.checked_mul(width_j)?;
-            if windows == 0 {
+            if windows == 0 || area >= 1 << 31 {
                 return None;
             }
-            let rows = strip_rows(height_j, area);
             let block = block_width(width_j, pass);
             let across = width_j.div_ceil(block - 2 * pass.halo());
+            let rows = strip_rows(height_j, across * planes);
             let down = height_j.div_ceil(rows);
-            combine.blocks[j] = int(across * down)?;
+            let chunks = across * height_j.div_ceil(CHUNK);
+            (finish.width[j], finish.height[j]) = (int(width_j)?, int(height_j)?);
+            combine.partials[j] = int(chunks)?;
             combine.first[j] = partials as i64;
             combine.windows[j] = windows as f64;
-            partials = partials.checked_add(planes.checked_mul(across * down)?)?;
+            partials = partials.checked_add(planes.checked_mul(chunks)?)?;
             if j > 0 {
                 let pixels = planes.checked_mul(area)?;
                 layout.levels[j] = workspace.take(pixels, 8)?;
@@ -237,17 +242,15 @@ impl Workspace {
     }
 }
 
-/// Rows of a strip. Each strip begins with 10 or 20 rows that it shares with its neighbour, so strips
-/// are long where a plane alone gives enough of them to fill a device, and short where it does not.
-fn strip_rows(height: usize, area: usize) -> usize {
-    match (height, area) {
-        (..=48, _) => height.next_multiple_of(2),
-        (..=128, _) => 32,
-        (_, ..0x8_0000) => 16,
-        (_, ..0x10_0000) => 64,
-        _ => 128,
-    }
+/// Rows of a strip, of which there are `columns` side by side. A strip shares 10 or 20 rows with its
+/// neighbours, so strips are as long as still leaves enough of them to fill a device.
+fn strip_rows(height: usize, columns: usize) -> usize {
+    let enough = |rows: &usize| height.div_ceil(*rows) * columns >= ENOUGH_BLOCKS;
+    [128, 64, 32, 16].into_iter().find(enough).unwrap_or(CHUNK)
 }
+
+/// Blocks that keep a large device busy: two for each of about 128 multiprocessors.
+const ENOUGH_BLOCKS: usize = 256;
 
 /// Threads of a block: as few as possible over the whole width.
 fn block_width(width: usize, pass: Pass) -> usize {
@@ -293,15 +296,15 @@ mod tests {
     }
 
     #[test]
-    fn strips_do_not_depend_on_the_batch() {
+    fn sums_do_not_depend_on_the_batch() {
         for (height, width) in [(33, 33), (96, 96), (512, 512), (1080, 1920)] {
-            let one = Plan::new(&metric(5, false), Pass::Gradient, 1, 3, height, width).unwrap();
-            let many = Plan::new(&metric(5, false), Pass::Gradient, 16, 3, height, width).unwrap();
+            let plan =
+                |n| Plan::new(&metric(5, false), Pass::Gradient, n, 3, height, width).unwrap();
+            let (one, many) = (plan(1), plan(16));
+            assert_eq!(one.combine.partials, many.combine.partials);
             for (a, b) in one.scales.iter().zip(&many.scales) {
-                assert_eq!(
-                    (a.scale, a.block, &a.grid[..2]),
-                    (b.scale, b.block, &b.grid[..2])
-                );
+                assert_eq!((a.block, a.grid[0]), (b.block, b.grid[0]));
+                assert!(a.scale.rows % 8 == 0 && b.scale.rows % 8 == 0);
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Runs the shipped kernels under the emulator, and the same metric in plain float64 beside them.
 
-pub(crate) mod oracle;
-
 use msssim_kernels::{
     COMBINE, FINISH, GRADIENT, Halving, Image, MAX_SCALES, Metric, Pass, Plan, STATISTICS,
 };
@@ -111,22 +109,6 @@ impl Case {
                 .collect(),
             _ => samples.iter().flat_map(|v| v.to_le_bytes()).collect(),
         }
-    }
-
-    /// The samples of one plane, row by row.
-    pub(crate) fn plane(&self, samples: &[f32], image: usize, channel: usize) -> Vec<f64> {
-        let area = self.height * self.width;
-        let of_image = &samples[image * self.channels * area..][..self.channels * area];
-        let plane = if self.interleaved {
-            of_image
-                .iter()
-                .skip(channel)
-                .step_by(self.channels)
-                .take(area)
-        } else {
-            of_image.iter().skip(channel * area).step_by(1).take(area)
-        };
-        plane.map(|&v| f64::from(v)).collect()
     }
 }
 
