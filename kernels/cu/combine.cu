@@ -1,0 +1,106 @@
+// From the sums of parts to scores and factors, on the device: no synchronisation with the host
+// between the scales. All in double, in a fixed order.
+//
+// Grid: images. Block: 256 threads.
+#define MAX_SCALES 8
+#define BLOCK 256
+
+// The layout of `Combine` in src/parameters.rs.
+struct Combine {
+  int scales, channels;
+  // Whether a negative mean keeps its sign; otherwise it counts as 0.
+  int is_signed;
+  // Scale by scale: sums of a plane, and where the scale's sums of all planes begin.
+  int partials[MAX_SCALES];
+  long long first[MAX_SCALES];
+  // Windows of a plane, and exponents.
+  double windows[MAX_SCALES], weights[MAX_SCALES];
+  double data_range;
+};
+
+struct Power {
+  double value, slope;
+};
+
+// t^w and its derivative. Below 2^-20 the slope of an exponent under 1 stops growing, and a NaN mean
+// stays NaN; the rules are those of core's `combine.rs`.
+__device__ Power power(double mean, double weight, bool is_signed) {
+  Power p = {1.0, 0.0};
+  if (weight == 0.0 && mean == mean) return p;
+  if (!is_signed && mean <= 0.0) {
+    p.value = 0.0;
+    return p;
+  }
+  const double size = mean < 0.0 ? -mean : mean;
+  const double steepest = size < 1.0 / 1048576.0 ? 1.0 / 1048576.0 : size;
+  p.value = weight == 1.0 ? size : pow(size, weight);
+  p.slope = weight == 1.0 ? 1.0 : weight * pow(weight < 1.0 ? steepest : size, weight - 1.0);
+  if (mean < 0.0) p.value = -p.value;
+  if (mean != mean) p.slope = mean;
+  return p;
+}
+
+// The mean of cs (x) and of l cs (y) over one scale of one plane; every lane receives it.
+__device__ double2 scale_mean(const Combine& plan, const double2* partials, int plane, int scale) {
+  const double2* of_plane = partials + plan.first[scale] + (long long)plane * plan.partials[scale];
+  double2 sum = make_double2(0.0, 0.0);
+  for (int i = threadIdx.x % 32; i < plan.partials[scale]; i += 32) {
+    sum.x += of_plane[i].x;
+    sum.y += of_plane[i].y;
+  }
+#pragma unroll
+  for (int o = 16; o > 0; o >>= 1) {
+    sum.x += __shfl_xor_sync(0xffffffffu, sum.x, o);
+    sum.y += __shfl_xor_sync(0xffffffffu, sum.y, o);
+  }
+  return make_double2(sum.x / plan.windows[scale], sum.y / plan.windows[scale]);
+}
+
+// `means`: per plane and scale, of cs and of l cs (0 but for the coarsest scale). `plane_scores`: per
+// plane. `scores`: per image, the mean over its channels. `factors`, which may be null: per plane and
+// scale, what turns the gradient of the scale's sum into that of the image's score, or of the sum of
+// the scores weighted by `upstream`, which may be null.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    combine(Combine plan, const double2* __restrict__ partials, double2* means, double* plane_scores,
+            double* __restrict__ scores, float* __restrict__ factors, const float* __restrict__ upstream) {
+  const int image = blockIdx.x;
+  const int pairs = plan.channels * plan.scales;
+  for (int pair = threadIdx.x / 32; pair < pairs; pair += BLOCK / 32) {
+    const int plane = image * plan.channels + pair / plan.scales, scale = pair % plan.scales;
+    const double2 mean = scale_mean(plan, partials, plane, scale);
+    if (threadIdx.x % 32 == 0) means[(long long)plane * plan.scales + scale] = mean;
+  }
+  __syncthreads();
+  const double weight = upstream ? (double)upstream[image] : 1.0;
+  for (int channel = threadIdx.x; channel < plan.channels; channel += BLOCK) {
+    const int plane = image * plan.channels + channel;
+    const double2* mean = means + (long long)plane * plan.scales;
+    double value = 1.0;
+    for (int j = 0; j < plan.scales; j++) {
+      const double t = j + 1 == plan.scales ? mean[j].y : mean[j].x;
+      value *= power(t, plan.weights[j], plan.is_signed).value;
+    }
+    plane_scores[plane] = value;
+    if (!factors) continue;
+    // The derivative by one mean is its power's slope between the product of those before it and the
+    // product of those after it: a factor of 0 is not divided by.
+    for (int j = 0; j < plan.scales; j++) {
+      double before = 1.0, after = 1.0, slope = 0.0;
+      for (int k = 0; k < plan.scales; k++) {
+        const double t = k + 1 == plan.scales ? mean[k].y : mean[k].x;
+        const Power p = power(t, plan.weights[k], plan.is_signed);
+        if (k < j) before *= p.value;
+        if (k == j) slope = p.slope;
+        if (k > j) after *= p.value;
+      }
+      const double scaled = before * slope * after / (plan.windows[j] * plan.data_range * plan.channels);
+      factors[(long long)plane * plan.scales + j] = (float)(scaled * weight);
+    }
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    double sum = 0.0;
+    for (int channel = 0; channel < plan.channels; channel++) sum += plane_scores[image * plan.channels + channel];
+    scores[image] = sum / plan.channels;
+  }
+}

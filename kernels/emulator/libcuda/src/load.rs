@@ -1,0 +1,113 @@
+//! Finds the shared library that was built with this crate and loads it.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use thiserror::Error;
+
+/// The shared library's file.
+const FILE: &str = "libmsssim_emulated_libcuda.so";
+
+/// Why the emulator could not be loaded.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The shared library lies nowhere near the running program.
+    #[error("no {FILE} in {searched:?}: make msssim-emulated-libcuda a dev-dependency")]
+    NotFound {
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
+    },
+    /// The dynamic linker refuses it.
+    #[error("cannot load {path}: {reason}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// The linker's words.
+        reason: String,
+    },
+}
+
+/// What can be changed about the emulated device, for tests of what a program does without one. The
+/// settings are the process's: give such a test an executable of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Number of devices; 1 unless set.
+    Devices = 0,
+    /// Compute capability times ten; 80 unless set.
+    ComputeCapability = 1,
+    /// Bytes of device memory; 8 GiB unless set.
+    Memory = 2,
+    /// The driver's CUDA version, as 1000 major + 10 minor; 12040 unless set.
+    DriverVersion = 3,
+}
+
+/// The loaded emulator; it stays loaded until the process ends.
+#[derive(Debug)]
+pub struct Emulator {
+    library: Library,
+    path: PathBuf,
+}
+
+impl Emulator {
+    /// Where the shared library was found.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Changes the emulated device.
+    pub fn set(&self, setting: Setting, value: i64) {
+        type Configure = extern "C" fn(i32, i64);
+        // SAFETY: the library is this crate's own, in which the symbol has this type.
+        let configure = unsafe { self.library.get::<Configure>(b"emulatorConfigure\0") };
+        if let Ok(configure) = configure {
+            configure(setting as i32, value);
+        }
+    }
+}
+
+/// Loads the emulator under libcuda's name, once a process. Call it before cudarc's first call.
+///
+/// # Errors
+/// [`LoadError`] if the shared library is not beside the running program or cannot be loaded.
+pub fn load() -> Result<&'static Emulator, LoadError> {
+    static EMULATOR: OnceLock<Result<Emulator, LoadError>> = OnceLock::new();
+    EMULATOR.get_or_init(open).as_ref().map_err(Clone::clone)
+}
+
+fn open() -> Result<Emulator, LoadError> {
+    let searched = folders();
+    let path = searched
+        .iter()
+        .map(|folder| folder.join(FILE))
+        .find(|path| path.is_file());
+    let Some(path) = path else {
+        return Err(LoadError::NotFound { searched });
+    };
+    // SAFETY: loading runs the library's initialisers, and this crate has none.
+    match unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => Ok(Emulator { library, path }),
+        Err(error) => Err(LoadError::Refused {
+            path,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// The folders in which the library may be: the running program's, those around it (examples and
+/// binaries lie one above `deps`), and that of the build (documentation tests run elsewhere).
+fn folders() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let executable = std::env::current_exe().ok();
+    if let Some(folder) = executable.as_deref().and_then(Path::parent) {
+        folders.push(folder.to_path_buf());
+        folders.push(folder.join("deps"));
+        folders.extend(folder.parent().map(|above| above.join("deps")));
+    }
+    // OUT_DIR is target/PROFILE/build/PACKAGE-HASH/out.
+    if let Some(profile) = Path::new(env!("OUT_DIR")).ancestors().nth(3) {
+        folders.push(profile.join("deps"));
+    }
+    folders
+}

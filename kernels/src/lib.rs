@@ -1,0 +1,30 @@
+//! MS-SSIM and its gradient as CUDA kernels: the PTX, the layout of its parameters, and the shapes and
+//! memory that launches need.
+//!
+//! The sources are in `cu/`, the PTX made from them by `generate.py` in `ptx/`. Nothing here talks to a
+//! device. A score is
+//!
+//! 1. `statistics_T` on the images, then `statistics_level` on each coarser scale: sums of the terms,
+//!    block by block, and the next level of the pyramid;
+//! 2. `combine`: means, scores, and the factors of the scales' gradients.
+//!
+//! A score with its gradient is `gradient_T` and `gradient_level` instead, which also write each
+//! scale's own gradient, `combine`, and `finish`, which scales them and adds them up. [`Plan`] has the
+//! numbers for all of it. `T` is `u8`, `f16`, `bf16` or `f32`.
+
+#![forbid(unsafe_code)]
+
+mod parameters;
+mod plan;
+
+pub use parameters::{Combine, Finish, Halving, Image, MAX_SCALES, Scale, TAPS};
+pub use plan::{Layout, Metric, Pass, Plan, Region, ScalePlan};
+
+/// PTX of `statistics_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+pub const STATISTICS: &str = include_str!("../ptx/statistics.ptx");
+/// PTX of `gradient_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+pub const GRADIENT: &str = include_str!("../ptx/gradient.ptx");
+/// PTX of `combine`.
+pub const COMBINE: &str = include_str!("../ptx/combine.ptx");
+/// PTX of `finish`.
+pub const FINISH: &str = include_str!("../ptx/finish.ptx");
