@@ -106,13 +106,20 @@ pub fn check(backend: Backend, case: &Case, output: &Output) {
         .iter()
         .flat_map(|channel| &channel.gradient)
         .fold(0.0f64, |largest, g| largest.max(g.abs()));
-    let floor = gradient_floor(case);
     for (channel, gradient) in channels.iter().zip(&output.gradient) {
         assert!(
             gradient.len() == case.size.area(),
             "{}: gradient of another size",
             case.name
         );
+        // A factor w t^(w-1) of the gradient is off by what its mean is; so are the partial
+        // derivatives, which are made of the same windows.
+        let relative: f64 = (0..params.scales)
+            .map(|scale| {
+                of_mean(scale) * (1.0 + params.weights[scale]) / channel.means[scale].abs()
+            })
+            .sum();
+        let floor = gradient_floor(case) + relative.min(1.0) * largest / count;
         for (expected, actual) in channel.gradient.iter().zip(gradient) {
             // The gradient of the mean over the channels.
             let (actual, expected) = (f64::from(*actual), expected / count);
