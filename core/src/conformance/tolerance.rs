@@ -38,9 +38,10 @@ pub fn tolerance(backend: Backend, quantity: Quantity) -> Tolerance {
             1e-6,
             "f32 window sums, whose errors average out over the windows",
         ),
-        (Backend::Core | Backend::Cpu, Quantity::Window) => {
-            (2e-5, "E[s^2] - E[s]^2 in f32, divided by no less than C2")
-        }
+        (Backend::Core | Backend::Cpu, Quantity::Window) => (
+            1e-4,
+            "E[s^2] - E[s]^2 in f32 cancels to about 2e-7, divided by no less than 2 C2",
+        ),
         (Backend::Core | Backend::Cpu, Quantity::Gradient) => (
             1e-5,
             "f32 partial derivatives, two more filters and up to eight scales of sums",
