@@ -34,6 +34,18 @@ pub struct Score {
 }
 
 impl Score {
+    /// A score of `value` with the means of its scales, the finest first, as another backend has
+    /// computed them.
+    ///
+    /// # Panics
+    /// If there are more than [`MAX_SCALES`].
+    pub fn new(value: f64, means: &[ScaleMeans]) -> Self {
+        let mut scales = [ScaleMeans::default(); MAX_SCALES];
+        scales[..means.len()].copy_from_slice(means);
+        let len = means.len();
+        Self { value, scales, len }
+    }
+
     /// The means of the scales, the finest first.
     pub fn scales(&self) -> &[ScaleMeans] {
         &self.scales[..self.len]

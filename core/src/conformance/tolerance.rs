@@ -7,6 +7,8 @@ pub enum Backend {
     Core,
     /// Threads and SIMD on the CPU.
     Cpu,
+    /// Kernels on a CUDA device, or its emulator.
+    Cuda,
 }
 
 /// A number that a backend computes.
@@ -34,17 +36,21 @@ pub struct Tolerance {
 /// The tolerance of `quantity` as `backend` computes it.
 pub fn tolerance(backend: Backend, quantity: Quantity) -> Tolerance {
     let (bound, reason) = match (backend, quantity) {
-        (Backend::Core | Backend::Cpu, Quantity::Score | Quantity::ScaleMean) => (
+        (_, Quantity::Score | Quantity::ScaleMean) => (
             1e-6,
             "f32 window sums, whose errors average out over the windows",
         ),
-        (Backend::Core | Backend::Cpu, Quantity::Window) => (
+        (_, Quantity::Window) => (
             1e-4,
             "E[s^2] - E[s]^2 in f32 cancels to about 2e-7, divided by no less than 2 C2",
         ),
         (Backend::Core | Backend::Cpu, Quantity::Gradient) => (
             1e-5,
             "f32 partial derivatives, two more filters and up to eight scales of sums",
+        ),
+        (Backend::Cuda, Quantity::Gradient) => (
+            1e-5,
+            "the same; products fused with sums round once where the others round twice",
         ),
     };
     Tolerance { bound, reason }

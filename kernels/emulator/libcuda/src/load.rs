@@ -41,6 +41,11 @@ pub enum Setting {
     Memory = 2,
     /// The driver's CUDA version, as 1000 major + 10 minor; 12040 unless set.
     DriverVersion = 3,
+    /// The newest PTX that the driver's compiler reads, times ten; unless set, what goes with its
+    /// version.
+    NewestPtx = 4,
+    /// 1 for a device that takes launches and does nothing; 0 unless set.
+    Idle = 5,
 }
 
 /// The loaded emulator; it stays loaded until the process ends.

@@ -188,7 +188,9 @@ extern "C" fn emulatorConfigure(setting: i32, value: i64) {
             0 => settings.devices = small,
             1 => settings.compute_capability = small,
             2 => settings.memory = u64::try_from(value).unwrap_or(0),
-            _ => settings.driver_version = small,
+            3 => settings.driver_version = small,
+            4 => settings.newest_ptx = Some(small),
+            _ => settings.idle = small != 0,
         }
     });
 }
