@@ -6,6 +6,12 @@
 //!
 //! As a test (`cargo test`) every case runs once on the emulator, scaled down, and prints no time.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program whose result is a table"
+)]
+
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
