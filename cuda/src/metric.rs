@@ -351,6 +351,7 @@ fn of_kernels(params: &Params, portable: &msssim_core::MsSsim) -> Metric {
             Halving::Zero => msssim_kernels::Halving::Zero,
             Halving::Floor => msssim_kernels::Halving::Floor,
         },
+        per_pixel: false,
         taps: constants.window.taps,
         c1: constants.c1,
         c2: constants.c2,

@@ -9,12 +9,12 @@ template <typename T>
 __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, const Scale& scale, float2* next,
                                        double2* partials, const Image<float>& gradient) {
   const int plane = blockIdx.z;
-  const int column = clamp(own_column_of<true>(), scale.width - 1);
+  const int column = clamp(own_column_of<GRADIENT>(), scale.width - 1);
   const Pair<T> source = {column_of(x, plane, scale.channels, column), column_of(y, plane, scale.channels, column),
                           x.row, y.row, scale.sample_scale, scale.limit};
   if (next) next += plane * next_area(scale);
   float* out = column_of(gradient, plane, scale.channels, column);
-  march<true>(scale, source, next, partials, out, gradient.row);
+  march<GRADIENT>(scale, source, next, partials, nullptr, out, gradient.row);
 }
 
 #define FINEST(name, T)                                                                                     \
@@ -34,8 +34,8 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK, 2)
                    double2* __restrict__ partials, float* __restrict__ gradient) {
   const int plane = blockIdx.z;
   const long long area = (long long)scale.width * scale.height;
-  const int column = clamp(own_column_of<true>(), scale.width - 1);
+  const int column = clamp(own_column_of<GRADIENT>(), scale.width - 1);
   const Level source = {level + plane * area + column, scale.width};
   if (next) next += plane * next_area(scale);
-  march<true>(scale, source, next, partials, gradient + plane * area + column, scale.width);
+  march<GRADIENT>(scale, source, next, partials, nullptr, gradient + plane * area + column, scale.width);
 }

@@ -24,6 +24,12 @@
 // they are.
 #define CHUNK 8
 
+// What a march is for: the sums of the terms; those and a map of the terms; those and the gradient of
+// the sum; the gradient of the sum of the terms weighted by a map.
+enum Mode { SUMS, TERMS, GRADIENT, WEIGHTED };
+
+__device__ constexpr bool has_gradient(Mode mode) { return mode == GRADIENT || mode == WEIGHTED; }
+
 // How an odd side is halved; the numbers of `Halving` in src/parameters.rs.
 enum { SYMMETRIC = 0, ZERO = 1, FLOOR = 2 };
 
@@ -146,26 +152,28 @@ __device__ __forceinline__ void halve(const Scale& scale, int row, int column, f
 
 // The column of the scale that this thread owns, or whose pixels it loads for its neighbours. The
 // strip is narrower than the block: moments need five columns on either side, the gradient ten.
-template <bool GRADIENT>
+template <Mode MODE>
 __device__ __forceinline__ int own_column_of() {
-  constexpr int HALO = GRADIENT ? 2 * RADIUS : RADIUS;
+  constexpr int HALO = has_gradient(MODE) ? 2 * RADIUS : RADIUS;
   return (int)(blockIdx.x * (blockDim.x - 2 * HALO) + threadIdx.x) - HALO;
 }
 
 // Marches down the strip of block (x, y). `source` is the thread's column; `next` is this plane's next
 // level, or null; `gradient` is the thread's column of the gradient, with the distance of its rows.
 // `partials` receives the sums of cs and, on the coarsest scale, of l cs: by plane, then chunks from top
-// to bottom, then blocks from left to right.
-template <bool GRADIENT, typename Source>
+// to bottom, then blocks from left to right. `map` is the thread's column of the plane's map of terms,
+// which covers the image: written by TERMS, the weights of WEIGHTED, which sums and halves nothing.
+template <Mode MODE, typename Source>
 __device__ __forceinline__ void march(const Scale& scale, const Source& source, float2* next, double2* partials,
-                                      float* gradient, long long gradient_row) {
-  constexpr int HALO = GRADIENT ? 2 * RADIUS : RADIUS;
+                                      float* map, float* gradient, long long gradient_row) {
+  constexpr bool DIFFERENTIATES = has_gradient(MODE);
+  constexpr int HALO = DIFFERENTIATES ? 2 * RADIUS : RADIUS;
   // Two rows of each, so that one barrier a row is enough.
   __shared__ float pixels_s[2][MAX_BLOCK], pixels_d[2][MAX_BLOCK];
-  __shared__ float maps[GRADIENT ? 2 : 1][3][GRADIENT ? MAX_BLOCK : 1];
+  __shared__ float maps[DIFFERENTIATES ? 2 : 1][3][DIFFERENTIATES ? MAX_BLOCK : 1];
 
   const int t = threadIdx.x, width = blockDim.x - 2 * HALO;
-  const int column = own_column_of<GRADIENT>();
+  const int column = own_column_of<MODE>();
   const int first = (int)blockIdx.y * scale.rows;
   const int end = min(first + scale.rows, scale.height);
   const bool own_column = t >= HALO && t < HALO + width && column < scale.width;
@@ -184,12 +192,12 @@ __device__ __forceinline__ void march(const Scale& scale, const Source& source, 
 
   // The gradient of row e is complete with the derivatives of row e + 5, one row after they are made,
   // five rows after their last pixel; at the lower edge it waits for the five rows beyond.
-  const int last = !GRADIENT ? end - 1 + RADIUS : (end == scale.height ? end - 1 + RADIUS : end - 1) + 2 * RADIUS + 1;
+  const int last = !DIFFERENTIATES ? end - 1 + RADIUS : (end == scale.height ? end - 1 + RADIUS : end - 1) + 2 * RADIUS + 1;
   float2 pixel = source(clamp(first - HALO, scale.height - 1));
   for (int row = first - HALO, half = 0; row <= last; row++, half ^= 1) {
     pixels_s[half][t] = pixel.x;
     pixels_d[half][t] = pixel.y;
-    if (GRADIENT) {
+    if (DIFFERENTIATES) {
       maps[half][0][t] = map_a;
       maps[half][1][t] = map_b;
       maps[half][2][t] = map_c;
@@ -198,7 +206,7 @@ __device__ __forceinline__ void march(const Scale& scale, const Source& source, 
     const float2 own = pixel;
     pixel = source(clamp(row + 1, scale.height - 1));
 
-    if (next && t > 0) {
+    if (MODE != WEIGHTED && next && t > 0) {
       const float2 left = make_float2(pixels_s[half][t - 1], pixels_d[half][t - 1]);
       halve(scale, row, column, left, own, upper, halves_column && row >= first && row < first + scale.rows, next);
     }
@@ -221,20 +229,22 @@ __device__ __forceinline__ void march(const Scale& scale, const Source& source, 
           term = luminance(m, scale.c1) * term;
           if (own_centre) sums.y += term.value;
         }
-        map_a = term.by.s - term.by.d;
-        map_b = term.by.ss;
-        map_c = term.by.dd;
+        if (MODE == TERMS && own_centre) map[(long long)centre * scale.width] = term.value;
+        const float weight = MODE == WEIGHTED ? map[(long long)centre * scale.width] : 1.0f;
+        map_a = weight * (term.by.s - term.by.d);
+        map_b = weight * term.by.ss;
+        map_c = weight * term.by.dd;
       }
     }
 
-    if (centre >= first && centre < end && (centre % CHUNK == CHUNK - 1 || centre == end - 1)) {
+    if (MODE != WEIGHTED && centre >= first && centre < end && (centre % CHUNK == CHUNK - 1 || centre == end - 1)) {
       const int chunks = (scale.height + CHUNK - 1) / CHUNK;
       const long long line = (long long)blockIdx.z * chunks + centre / CHUNK;
       write_block_sum(sums, partials + line * gridDim.x + blockIdx.x);
       sums = make_double2(0.0, 0.0);
     }
 
-    if (GRADIENT && own_column) {
+    if (DIFFERENTIATES && own_column) {
       const int e = row - 2 * RADIUS - 1;
       const float done_a = feed(scale, along_adjoint(scale, maps[half][0], t, column), a);
       const float done_b = feed(scale, along_adjoint(scale, maps[half][1], t, column), b);

@@ -8,11 +8,11 @@ template <typename T>
 __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, const Scale& scale, float2* next,
                                        double2* partials) {
   const int plane = blockIdx.z;
-  const int column = clamp(own_column_of<false>(), scale.width - 1);
+  const int column = clamp(own_column_of<SUMS>(), scale.width - 1);
   const Pair<T> source = {column_of(x, plane, scale.channels, column), column_of(y, plane, scale.channels, column),
                           x.row, y.row, scale.sample_scale, scale.limit};
   if (next) next += plane * next_area(scale);
-  march<false>(scale, source, next, partials, nullptr, 0);
+  march<SUMS>(scale, source, next, partials, nullptr, nullptr, 0);
 }
 
 #define FINEST(name, T)                                                                                  \
@@ -30,8 +30,8 @@ extern "C" __global__ void __launch_bounds__(MAX_BLOCK)
     statistics_level(const float2* __restrict__ level, Scale scale, float2* __restrict__ next,
                      double2* __restrict__ partials) {
   const int plane = blockIdx.z;
-  const int column = clamp(own_column_of<false>(), scale.width - 1);
+  const int column = clamp(own_column_of<SUMS>(), scale.width - 1);
   const Level source = {level + plane * ((long long)scale.width * scale.height) + column, scale.width};
   if (next) next += plane * next_area(scale);
-  march<false>(scale, source, next, partials, nullptr, 0);
+  march<SUMS>(scale, source, next, partials, nullptr, nullptr, 0);
 }

@@ -9,16 +9,20 @@
 //! 2. `combine`: means, scores, and the factors of the scales' gradients.
 //!
 //! A score with its gradient is `gradient_T` and `gradient_level` instead, which also write each
-//! scale's own gradient, `combine`, and `finish`, which scales them and adds them up. [`Plan`] has the
-//! numbers for all of it. `T` is `u8`, `f16`, `bf16` or `f32`.
+//! scale's own gradient, `combine`, and `finish`, which scales them and adds them up.
+//!
+//! Where scales are multiplied pixel by pixel, it is `terms_*`, which keep the terms; `combine` for the
+//! means; `rise` from each scale to the next and `total` for the scores; and for the gradient `descend`
+//! from the coarsest scale to the finest, `weighted_*` on each, and `finish`. [`Plan`] has the numbers
+//! for all of it. `T` is `u8`, `f16`, `bf16` or `f32`.
 
 #![forbid(unsafe_code)]
 
 mod parameters;
 mod plan;
 
-pub use parameters::{Combine, Finish, Halving, Image, MAX_SCALES, Scale, TAPS};
-pub use plan::{Layout, Metric, Pass, Plan, Region, ScalePlan};
+pub use parameters::{Combine, Finish, Halving, Image, MAX_SCALES, Product, Scale, TAPS};
+pub use plan::{Layout, Metric, Pass, Plan, ProductPlan, Region, ScalePlan};
 
 /// PTX of `statistics_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
 pub const STATISTICS: &str = include_str!("../ptx/statistics.ptx");
@@ -26,5 +30,11 @@ pub const STATISTICS: &str = include_str!("../ptx/statistics.ptx");
 pub const GRADIENT: &str = include_str!("../ptx/gradient.ptx");
 /// PTX of `combine`.
 pub const COMBINE: &str = include_str!("../ptx/combine.ptx");
+/// PTX of `terms_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+pub const TERMS: &str = include_str!("../ptx/terms.ptx");
+/// PTX of `weighted_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+pub const WEIGHTED: &str = include_str!("../ptx/weighted.ptx");
+/// PTX of `rise`, `total` and `descend`.
+pub const PRODUCT: &str = include_str!("../ptx/product.ptx");
 /// PTX of `finish`.
 pub const FINISH: &str = include_str!("../ptx/finish.ptx");

@@ -232,3 +232,33 @@ impl Finish {
         out.finish()
     }
 }
+
+/// One scale of the product pixel by pixel, for `rise`, `total` and `descend`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Product {
+    /// Columns.
+    pub width: i32,
+    /// Rows.
+    pub height: i32,
+    /// Columns of the next scale.
+    pub next_width: i32,
+    /// Rows of the next scale.
+    pub next_height: i32,
+    /// Whether a negative term keeps its sign; otherwise it counts as 0.
+    pub signed: bool,
+    /// Exponent.
+    pub weight: f64,
+}
+
+impl Product {
+    /// As the kernels read it.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut out = Bytes::new();
+        for field in [self.width, self.height, self.next_width, self.next_height] {
+            out.put(field.to_le_bytes());
+        }
+        out.put(i32::from(self.signed).to_le_bytes());
+        out.put(self.weight.to_le_bytes());
+        out.finish()
+    }
+}

@@ -3,7 +3,7 @@
 //! A block's strip of columns depends on a plane's width alone, and sums are written for every eight
 //! rows: the order of every sum, and so every bit, is the same however a batch is split.
 
-use crate::parameters::{Combine, Finish, Halving, MAX_SCALES, Scale, TAPS};
+use crate::parameters::{Combine, Finish, Halving, MAX_SCALES, Product, Scale, TAPS};
 
 /// Rows whose sums are written together.
 const CHUNK: usize = 8;
@@ -24,6 +24,9 @@ pub struct Metric {
     pub valid: bool,
     /// How an odd side is halved.
     pub halving: Halving,
+    /// Whether scales are multiplied pixel by pixel, and the products averaged; otherwise the scales'
+    /// means are multiplied. Not for windows inside the image only.
+    pub per_pixel: bool,
     /// The window, the centre first.
     pub taps: [f32; TAPS],
     /// C1 for samples scaled to [0, 1].
@@ -91,14 +94,32 @@ pub struct Layout {
     pub scores: Region,
     /// `float`, per plane and scale.
     pub factors: Region,
+    /// `float` maps of each scale's terms, plane after plane, if scales are multiplied pixel by pixel.
+    pub terms: [Region; MAX_SCALES],
+    /// `float` sums and products of each scale but the finest, of that purpose.
+    pub sums: [Region; MAX_SCALES],
     /// Bytes of all of it.
     pub bytes: usize,
+}
+
+/// One scale of the product pixel by pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProductPlan {
+    /// The kernels' parameter.
+    pub parameter: Product,
+    /// The grid of `descend`, whose block has 256 threads.
+    pub grid: [u32; 3],
+    /// That of `rise`, which writes the next scale.
+    pub next_grid: [u32; 3],
+    /// The launch of `weighted_*`.
+    pub weighted: ScalePlan,
 }
 
 /// All launches of a score, or of a score and its gradient, for one size and number of images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The scales, the finest first.
+    /// The scales, the finest first: `statistics_*` or `gradient_*`; `terms_*` if scales are multiplied
+    /// pixel by pixel.
     pub scales: Vec<ScalePlan>,
     /// The parameter of `combine`, whose grid is the images and whose block has 256 threads.
     pub combine: Combine,
@@ -106,6 +127,8 @@ pub struct Plan {
     pub finish: Finish,
     /// The grid of `finish`, whose block has 256 threads.
     pub finish_grid: [u32; 3],
+    /// The scales' products, if they are multiplied pixel by pixel; otherwise none.
+    pub products: Vec<ProductPlan>,
     /// The workspace.
     pub layout: Layout,
 }
@@ -126,14 +149,18 @@ impl Plan {
         let planes = images
             .checked_mul(channels)
             .filter(|&n| n > 0 && n <= 65535)?;
-        if metric.scales == 0 || metric.scales > MAX_SCALES || height > 65535 {
+        if metric.scales == 0
+            || metric.scales > MAX_SCALES
+            || height > 65535
+            || (metric.per_pixel && metric.valid)
+        {
             return None;
         }
-        let int = |v: usize| i32::try_from(v).ok();
-        let (mut height_j, mut width_j) = (height, width);
+        // Terms are made without a gradient, and weighted with one.
+        let of_sums = if metric.per_pixel { Pass::Score } else { pass };
         let mut workspace = Workspace::default();
         let mut layout = Layout::default();
-        let mut scales = Vec::new();
+        let (mut scales, mut products) = (Vec::new(), Vec::new());
         let mut combine = Combine {
             scales: int(metric.scales)?,
             channels: int(channels)?,
@@ -153,53 +180,53 @@ impl Plan {
             first: [0; MAX_SCALES],
         };
         let (mut partials, mut gradients) = (0usize, 0usize);
+        let mut side = Sides { height, width };
         for j in 0..metric.scales {
             let border = if metric.valid { 2 * RADIUS } else { 0 };
-            let windows = height_j
+            let windows = side
+                .height
                 .checked_sub(border)?
-                .checked_mul(width_j.checked_sub(border)?)?;
-            let area = height_j.checked_mul(width_j)?;
+                .checked_mul(side.width.checked_sub(border)?)?;
+            let area = side.height.checked_mul(side.width)?;
             if windows == 0 || area >= 1 << 31 {
                 return None;
             }
-            let block = block_width(width_j, pass);
-            let across = width_j.div_ceil(block - 2 * pass.halo());
-            let rows = strip_rows(height_j, across * planes);
-            let down = height_j.div_ceil(rows);
-            let chunks = across * height_j.div_ceil(CHUNK);
-            (finish.width[j], finish.height[j]) = (int(width_j)?, int(height_j)?);
+            let pixels = planes.checked_mul(area)?;
+            let scale = |pass| ScalePlan::new(metric, pass, j, planes, channels, side);
+            let of_scale = scale(of_sums)?;
+            let chunks = of_scale.grid[0] as usize * side.height.div_ceil(CHUNK);
+            (finish.width[j], finish.height[j]) = (int(side.width)?, int(side.height)?);
             combine.partials[j] = int(chunks)?;
             combine.first[j] = partials as i64;
             combine.windows[j] = windows as f64;
             partials = partials.checked_add(planes.checked_mul(chunks)?)?;
             if j > 0 {
-                let pixels = planes.checked_mul(area)?;
                 layout.levels[j] = workspace.take(pixels, 8)?;
                 finish.first[j] = gradients as i64;
                 gradients = gradients.checked_add(pixels)?;
             }
-            scales.push(ScalePlan {
-                scale: Scale {
-                    width: int(width_j)?,
-                    height: int(height_j)?,
-                    channels: int(channels)?,
-                    rows: int(rows)?,
-                    halving: metric.halving,
-                    valid: metric.valid,
-                    coarsest: j + 1 == metric.scales,
-                    taps: metric.taps,
-                    c1: metric.c1,
-                    c2: metric.c2,
-                    sample_scale: (1.0 / metric.data_range) as f32,
-                    limit: (metric.data_range * SATURATION) as f32,
-                },
-                grid: [across as u32, down as u32, planes as u32],
-                block: block as u32,
-            });
-            (height_j, width_j) = (
-                metric.halving.halved(height_j),
-                metric.halving.halved(width_j),
-            );
+            scales.push(of_scale);
+            let next = side.halved(metric.halving);
+            if metric.per_pixel {
+                layout.terms[j] = workspace.take(pixels, 4)?;
+                if j > 0 {
+                    layout.sums[j] = workspace.take(pixels, 4)?;
+                }
+                products.push(ProductPlan {
+                    parameter: Product {
+                        width: int(side.width)?,
+                        height: int(side.height)?,
+                        next_width: int(next.width)?,
+                        next_height: int(next.height)?,
+                        signed: metric.signed,
+                        weight: metric.weights[j],
+                    },
+                    grid: side.grid(planes),
+                    next_grid: next.grid(planes),
+                    weighted: scale(Pass::Gradient)?,
+                });
+            }
+            side = next;
         }
         layout.partials = workspace.take(partials, 16)?;
         layout.means = workspace.take(planes * metric.scales, 16)?;
@@ -214,10 +241,73 @@ impl Plan {
             scales,
             combine,
             finish,
-            finish_grid: [width.div_ceil(256) as u32, height as u32, planes as u32],
+            finish_grid: Sides { height, width }.grid(planes),
+            products,
             layout,
         })
     }
+}
+
+impl ScalePlan {
+    fn new(
+        metric: &Metric,
+        pass: Pass,
+        scale: usize,
+        planes: usize,
+        channels: usize,
+        Sides { height, width }: Sides,
+    ) -> Option<Self> {
+        let block = block_width(width, pass);
+        let across = width.div_ceil(block - 2 * pass.halo());
+        let rows = strip_rows(height, across * planes);
+        Some(Self {
+            scale: Scale {
+                width: int(width)?,
+                height: int(height)?,
+                channels: int(channels)?,
+                rows: int(rows)?,
+                halving: metric.halving,
+                valid: metric.valid,
+                coarsest: scale + 1 == metric.scales,
+                taps: metric.taps,
+                c1: metric.c1,
+                c2: metric.c2,
+                sample_scale: (1.0 / metric.data_range) as f32,
+                limit: (metric.data_range * SATURATION) as f32,
+            },
+            grid: [across as u32, height.div_ceil(rows) as u32, planes as u32],
+            block: block as u32,
+        })
+    }
+}
+
+/// A scale's size.
+#[derive(Clone, Copy)]
+struct Sides {
+    height: usize,
+    width: usize,
+}
+
+impl Sides {
+    fn halved(self, halving: Halving) -> Self {
+        Self {
+            height: halving.halved(self.height),
+            width: halving.halved(self.width),
+        }
+    }
+
+    /// A thread a pixel, 256 columns a block.
+    fn grid(self, planes: usize) -> [u32; 3] {
+        [
+            self.width.div_ceil(256) as u32,
+            self.height as u32,
+            planes as u32,
+        ]
+    }
+}
+
+fn int(v: usize) -> Option<i32> {
+    i32::try_from(v).ok()
 }
 
 /// How far beyond black and white a sample may lie, in data ranges, before it saturates.
@@ -272,6 +362,7 @@ mod tests {
             signed: true,
             valid,
             halving: Halving::Symmetric,
+            per_pixel: false,
             taps: [0.0; TAPS],
             c1: 1e-4,
             c2: 9e-4,

@@ -38,8 +38,10 @@ fn sources_and_ptx_are_those_of_the_manifest() {
 
 #[test]
 fn every_text_is_ptx_7_0_for_sm_80() {
-    use msssim_kernels::{COMBINE, FINISH, GRADIENT, STATISTICS};
-    for text in [STATISTICS, GRADIENT, COMBINE, FINISH] {
+    use msssim_kernels::{COMBINE, FINISH, GRADIENT, PRODUCT, STATISTICS, TERMS, WEIGHTED};
+    for text in [
+        STATISTICS, GRADIENT, COMBINE, FINISH, TERMS, WEIGHTED, PRODUCT,
+    ] {
         let module = msssim_ptx_emulator::Module::parse(text).expect("PTX");
         assert_eq!((module.version(), module.target()), ("7.0", "sm_80"));
     }

@@ -34,6 +34,7 @@ pub(crate) fn metric(scales: usize, valid: bool, halving: Halving) -> Metric {
         signed: true,
         valid,
         halving,
+        per_pixel: false,
         taps,
         c1: 1e-4,
         c2: 9e-4,
