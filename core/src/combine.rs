@@ -30,7 +30,7 @@ pub fn combine(means: &[f64], weights: &[f64], negative: Negative) -> (f64, [f64
 }
 
 /// `t^w` and its derivative, by the rule for negative means.
-fn power(mean: f64, weight: f64, negative: Negative) -> (f64, f64) {
+pub(crate) fn power(mean: f64, weight: f64, negative: Negative) -> (f64, f64) {
     if weight == 0.0 && !mean.is_nan() {
         return (1.0, 0.0);
     }

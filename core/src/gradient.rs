@@ -47,6 +47,52 @@ pub fn gradient_rows(
     scratch: &mut [f32],
     mut on_row: impl FnMut(usize, TermSums),
 ) {
+    let rows = first..first + gradient.len() / level.size.width;
+    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32]| {
+        if rows.contains(&row) {
+            on_row(row, term_sums(constants, lines, coarsest));
+        }
+        write_maps(constants, lines, coarsest, maps);
+    };
+    back(constants, level, first, gradient, scratch, term_maps);
+}
+
+/// The gradient of the sum of one scale's terms, each times its weight: [`gradient_rows`] over the
+/// whole scale. `weights` has one for each window, row-major.
+///
+/// # Panics
+/// As [`gradient_rows`]; if `weights` are fewer than the windows.
+pub fn weighted_gradient(
+    constants: &Constants,
+    level: &Level<'_>,
+    coarsest: bool,
+    weights: &[f32],
+    gradient: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let map_width = map_size(constants.border, level.size).width;
+    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32]| {
+        write_maps(constants, lines, coarsest, maps);
+        let weights = &weights[row * map_width..][..map_width];
+        for map in maps.chunks_exact_mut(map_width + 2 * MAP_MARGIN) {
+            for (v, weight) in map[MAP_MARGIN..].iter_mut().zip(weights) {
+                *v *= weight;
+            }
+        }
+    };
+    back(constants, level, 0, gradient, scratch, term_maps);
+}
+
+/// Takes the maps that `term_maps` makes of each row of windows back to the samples, for rows
+/// `first..first + gradient.len() / width`.
+fn back(
+    constants: &Constants,
+    level: &Level<'_>,
+    first: usize,
+    gradient: &mut [f32],
+    scratch: &mut [f32],
+    mut term_maps: impl FnMut(usize, &MomentLines<'_>, &mut [f32]),
+) {
     let (border, width) = (constants.border, level.size.width);
     let end = first + gradient.len() / width;
     let (map_first, map_end) = touching_rows(border, level.size.height, first, end);
@@ -62,10 +108,7 @@ pub fn gradient_rows(
     let mut next = first;
     for row in map_first..map_end {
         lines.filter(constants, level, row);
-        if (first..end).contains(&row) {
-            on_row(row, term_sums(constants, &lines, coarsest));
-        }
-        write_maps(constants, &lines, coarsest, maps);
+        term_maps(row, &lines, maps);
         for (map, accumulators) in maps
             .chunks_exact(map_width + 2 * MAP_MARGIN)
             .zip(accumulators.chunks_exact_mut(WINDOW_LEN * width))

@@ -35,7 +35,7 @@
 //!
 //! To understand the metric, read `reference.rs` first: the same thing in float64, slow and plain.
 //! Production follows in [`ssim`] (the formula), [`filter`], [`pyramid`], [`statistics`],
-//! [`gradient`], [`combine`], and [`MsSsim`], which calls them in order.
+//! [`gradient`], [`combine`] or [`product`], and [`MsSsim`], which calls them in order.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -55,6 +55,7 @@ pub mod gradient;
 mod metric;
 mod params;
 mod plane;
+pub mod product;
 pub mod pyramid;
 mod real;
 #[cfg(feature = "reference")]
@@ -65,7 +66,7 @@ mod window;
 
 pub use error::Error;
 pub use metric::{MsSsim, ScaleMeans, Score, combine_gradient_row};
-pub use params::{Border, Halving, MAX_SCALES, Negative, Params, weights};
+pub use params::{Border, Halving, MAX_SCALES, Negative, Params, Pooling, weights};
 pub use plane::{Plane, PlaneMut, Sample, Size};
 pub use real::Real;
 pub use window::{WINDOW_LEN, WINDOW_RADIUS, Window};

@@ -6,12 +6,13 @@
 use crate::combine::combine;
 use crate::error::Error;
 use crate::filter::map_size;
-use crate::gradient::{gradient_rows, gradient_scratch_len};
-use crate::params::{MAX_SCALES, Params};
+use crate::gradient::{gradient_rows, gradient_scratch_len, weighted_gradient};
+use crate::params::{MAX_SCALES, Params, Pooling};
 use crate::plane::{Plane, PlaneMut, Sample, Size};
+use crate::product::{Factor, descend, rise, total};
 use crate::pyramid::{halve_row, halve_row_adjoint, scale_sizes};
 use crate::statistics::{
-    Constants, Level, TermSums, row_scratch_len, row_sums, sum_and_difference,
+    Constants, Level, TermSums, row_scratch_len, row_sums, row_terms, sum_and_difference,
 };
 
 /// The means of one scale, over its map and over the channels.
@@ -136,12 +137,20 @@ impl MsSsim {
 
     /// Samples of scratch that [`MsSsim::score`] needs.
     pub fn scratch_len(&self) -> usize {
-        2 * self.pyramid_len() + row_scratch_len(self.size().width)
+        (2 + self.maps()) * self.pyramid_len() + row_scratch_len(self.size().width)
     }
 
     /// Samples of scratch that [`MsSsim::score_and_gradient`] needs.
     pub fn gradient_scratch_len(&self) -> usize {
-        3 * self.pyramid_len() + gradient_scratch_len(self.size().width)
+        (3 + self.maps()) * self.pyramid_len() + gradient_scratch_len(self.size().width)
+    }
+
+    /// Planes of all scales that the pooling keeps: the terms, and sums of products.
+    fn maps(&self) -> usize {
+        match self.params.pooling {
+            Pooling::Means => 0,
+            Pooling::PixelProduct => 2,
+        }
     }
 
     /// Samples of one plane at all scales.
@@ -189,7 +198,6 @@ impl MsSsim {
     ) -> Result<Score, Error> {
         self.check(reference.iter().map(Plane::size))?;
         self.check(distorted.iter().map(Plane::size))?;
-        require("scratch", scratch.len(), self.scratch_len());
         let channels = reference.iter().zip(distorted);
         Ok(Score::mean(
             channels.map(|(x, y)| self.score_channel(x, y, scratch)),
@@ -197,14 +205,22 @@ impl MsSsim {
     }
 
     /// The score of one channel, for planes that are known to fit.
-    fn score_channel<X: Sample, Y: Sample>(
+    ///
+    /// # Panics
+    /// If `scratch` is shorter than [`MsSsim::scratch_len`] or a plane is too small.
+    pub fn score_channel<X: Sample, Y: Sample>(
         &self,
         reference: &Plane<'_, X>,
         distorted: &Plane<'_, Y>,
         scratch: &mut [f32],
     ) -> Score {
-        let (levels, lines) = scratch.split_at_mut(2 * self.pyramid_len());
+        require("scratch", scratch.len(), self.scratch_len());
+        let (levels, rest) = scratch.split_at_mut(2 * self.pyramid_len());
+        let (maps, lines) = rest.split_at_mut(self.maps() * self.pyramid_len());
         self.fill_pyramid(reference, distorted, levels);
+        if self.params.pooling == Pooling::PixelProduct {
+            return self.score_by_products(levels, maps, lines);
+        }
         let mut sums = [TermSums::default(); MAX_SCALES];
         for (scale, sums) in sums[..self.params.scales].iter_mut().enumerate() {
             let (level, coarsest) = (self.level(levels, scale), self.is_coarsest(scale));
@@ -263,8 +279,13 @@ impl MsSsim {
     ) -> (Score, &'s [f32]) {
         require("scratch", scratch.len(), self.gradient_scratch_len());
         let (levels, rest) = scratch.split_at_mut(2 * self.pyramid_len());
-        let (gradients, lines) = rest.split_at_mut(self.pyramid_len());
+        let (gradients, rest) = rest.split_at_mut(self.pyramid_len());
+        let (maps, lines) = rest.split_at_mut(self.maps() * self.pyramid_len());
         self.fill_pyramid(reference, distorted, levels);
+        if self.params.pooling == Pooling::PixelProduct {
+            let score = self.differentiate_products(levels, gradients, maps, lines);
+            return (score, &gradients[..self.size().area()]);
+        }
         let mut sums = [TermSums::default(); MAX_SCALES];
         for (scale, sums) in sums[..self.params.scales].iter_mut().enumerate() {
             let (level, coarsest) = (self.level(levels, scale), self.is_coarsest(scale));
@@ -275,6 +296,75 @@ impl MsSsim {
         let (score, factors) = self.finish(&sums[..self.params.scales]);
         self.combine_gradients(&factors, gradients);
         (score, &gradients[..self.size().area()])
+    }
+
+    /// The score of a filled pyramid, scales multiplied pixel by pixel. `maps` receives the terms of
+    /// all scales, and then `S` of [`crate::product`].
+    fn score_by_products(&self, levels: &[f32], maps: &mut [f32], lines: &mut [f32]) -> Score {
+        let (terms, s) = maps.split_at_mut(self.pyramid_len());
+        let mut sums = [TermSums::default(); MAX_SCALES];
+        let mut value = 0.0;
+        for (scale, sums) in sums[..self.params.scales].iter_mut().enumerate() {
+            let (level, coarsest) = (self.level(levels, scale), self.is_coarsest(scale));
+            let terms = &mut terms[self.offset(scale)..][..level.size.area()];
+            for (row, terms) in terms.chunks_exact_mut(level.size.width).enumerate() {
+                *sums += row_terms(&self.constants, &level, coarsest, row, lines, terms);
+            }
+            let (own, coarser) = s[self.offset(scale)..].split_at_mut(level.size.area());
+            let own = (scale > 0).then_some(&*own);
+            if coarsest {
+                value = total(&self.factor(scale), terms, own) / self.size().area() as f64;
+            } else {
+                let next = self.sizes[scale + 1];
+                rise(
+                    &self.factor(scale),
+                    terms,
+                    own,
+                    next,
+                    &mut coarser[..next.area()],
+                );
+            }
+        }
+        let (means, _) = self.finish(&sums[..self.params.scales]);
+        Score { value, ..means }
+    }
+
+    /// The score of a filled pyramid, scales multiplied pixel by pixel, and its gradient.
+    fn differentiate_products(
+        &self,
+        levels: &[f32],
+        gradients: &mut [f32],
+        maps: &mut [f32],
+        lines: &mut [f32],
+    ) -> Score {
+        let score = self.score_by_products(levels, maps, lines);
+        let (terms, s) = maps.split_at_mut(self.pyramid_len());
+        for scale in (0..self.params.scales).rev() {
+            let (level, coarsest) = (self.level(levels, scale), self.is_coarsest(scale));
+            let terms = &mut terms[self.offset(scale)..][..level.size.area()];
+            let (own, coarser) = s[self.offset(scale)..].split_at_mut(level.size.area());
+            let coarser = (!coarsest).then(|| (self.sizes[scale + 1], &*coarser));
+            descend(
+                &self.factor(scale),
+                terms,
+                (scale > 0).then_some(own),
+                coarser,
+            );
+            let gradient = &mut gradients[self.offset(scale)..][..level.size.area()];
+            weighted_gradient(&self.constants, &level, coarsest, terms, gradient, lines);
+        }
+        let pixels = self.size().area() as f64;
+        let factor = 1.0 / (pixels * self.params.data_range * self.channels as f64);
+        self.combine_gradients(&[factor; MAX_SCALES], gradients);
+        score
+    }
+
+    fn factor(&self, scale: usize) -> Factor {
+        Factor {
+            size: self.sizes[scale],
+            weight: self.params.weights[scale],
+            negative: self.params.negative,
+        }
     }
 
     /// Where scale `scale` begins in a plane of all scales.

@@ -44,6 +44,20 @@ pub enum Negative {
     Signed,
 }
 
+/// How the terms of all windows of all scales become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// The product of the scales' means, each to the power of its weight.
+    Means,
+    /// The mean over the finest map of products pixel by pixel, each factor to the power of its
+    /// weight: pixel `i` reads scale `j` at `floor(i / 2^j)`, or at the last pixel where halving has
+    /// dropped that one. Maps must have the image's size, so not with [`Border::Valid`].
+    ///
+    /// The other reading of Snell et al. (2017), whose text does not say whether it is the means that
+    /// are multiplied.
+    PixelProduct,
+}
+
 /// Everything that decides the number, beside the images.
 ///
 /// A plain structure: start from a named constant and change what differs, for instance
@@ -68,6 +82,8 @@ pub struct Params {
     pub halving: Halving,
     /// What becomes of a negative factor.
     pub negative: Negative,
+    /// How the terms of all windows become one number.
+    pub pooling: Pooling,
 }
 
 impl Params {
@@ -86,6 +102,7 @@ impl Params {
         border: Border::Valid,
         halving: Halving::Symmetric,
         negative: Negative::Zero,
+        pooling: Pooling::Means,
     };
 
     /// Snell et al. (2017), the loss of the paper: five scales with unit exponents.
@@ -151,6 +168,9 @@ impl Params {
         }
         if !(1e-20..=1e20).contains(&self.data_range) {
             return parameter("data_range", "1e-20 to 1e20");
+        }
+        if self.pooling == Pooling::PixelProduct && self.border == Border::Valid {
+            return parameter("border", "of same-size windows for products pixel by pixel");
         }
         let smallest = self.smallest_side();
         if size.width < smallest || size.height < smallest {
@@ -251,6 +271,13 @@ mod tests {
                 "data_range",
                 Params {
                     data_range: f64::NAN,
+                    ..good
+                },
+            ),
+            (
+                "border",
+                Params {
+                    pooling: Pooling::PixelProduct,
                     ..good
                 },
             ),

@@ -10,7 +10,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::params::{Border, Halving, Negative, Params};
+use crate::params::{Border, Halving, Negative, Params, Pooling};
 use crate::plane::Size;
 
 /// What the reference computes of one pair of planes.
@@ -39,48 +39,42 @@ pub fn ms_ssim(x: &[f64], y: &[f64], size: Size, params: &Params) -> Reference {
         "planes of another size"
     );
 
-    // Forward, scale by scale: the mean of the terms, and its gradient by that scale's y.
+    // Forward, scale by scale: the term of every window.
     let mut scales = vec![(size, x.to_vec(), y.to_vec())];
-    let mut means = Vec::new();
-    let mut gradients = Vec::new();
+    let mut terms: Vec<Vec<Term>> = Vec::new();
     for scale in 0..params.scales {
         let (size, x, y) = &scales[scale];
         let last = scale + 1 == params.scales;
-        let (mean, gradient) = mean_term(x, y, *size, last, params);
-        means.push(mean);
-        gradients.push(gradient);
+        terms.push(windows(x, y, *size, last, params));
         if !last {
             let (half, x) = halve(x, *size, params.halving);
             let (_, y) = halve(y, *size, params.halving);
             scales.push((half, x, y));
         }
     }
-
-    // The score is the product of the powers of the means; its derivative by one mean is that
-    // power's derivative times all the other powers.
-    let powers: Vec<(f64, f64)> = means
-        .iter()
-        .zip(&params.weights)
-        .map(|(&t, &w)| power(t, w, params.negative))
-        .collect();
-    let value = powers.iter().map(|(power, _)| power).product();
-    let by_mean = |j: usize| -> f64 {
-        (0..powers.len())
-            .map(|k| if k == j { powers[k].1 } else { powers[k].0 })
-            .product()
+    let mean = |terms: &Vec<Term>| {
+        terms.iter().map(|term| term.l * term.cs).sum::<f64>() / terms.len() as f64
+    };
+    let means: Vec<f64> = terms.iter().map(mean).collect();
+    let (value, by_term) = match params.pooling {
+        Pooling::Means => product_of_means(&means, &terms, params),
+        Pooling::PixelProduct => {
+            let sizes: Vec<Size> = scales.iter().map(|(size, ..)| *size).collect();
+            mean_of_products(&terms, &sizes, params)
+        }
     };
 
     // Backward, from the coarsest scale to the finest.
     let mut gradient: Vec<f64> = Vec::new();
     for scale in (0..params.scales).rev() {
-        let (size, ..) = scales[scale];
-        let own = gradients[scale].iter().map(|g| g * by_mean(scale));
+        let (size, x, y) = &scales[scale];
+        let own = spread(x, y, *size, &terms[scale], &by_term[scale], params);
         let owed = if gradient.is_empty() {
             vec![0.0; size.area()]
         } else {
-            halve_adjoint(&gradient, size, params.halving)
+            halve_adjoint(&gradient, *size, params.halving)
         };
-        gradient = own.zip(owed).map(|(own, owed)| own + owed).collect();
+        gradient = own.iter().zip(owed).map(|(own, owed)| own + owed).collect();
     }
     Reference {
         value,
@@ -89,32 +83,106 @@ pub fn ms_ssim(x: &[f64], y: &[f64], size: Size, params: &Params) -> Reference {
     }
 }
 
-/// Mean over all windows of cs (of l times cs with `last`), and its gradient by `y`.
-fn mean_term(x: &[f64], y: &[f64], size: Size, last: bool, params: &Params) -> (f64, Vec<f64>) {
+/// The product of the powers of the means, and its derivative by each term: that power's derivative
+/// times all the other powers, and each term's share in its mean.
+fn product_of_means(means: &[f64], terms: &[Vec<Term>], params: &Params) -> (f64, Vec<Vec<f64>>) {
+    let powers: Vec<(f64, f64)> = means
+        .iter()
+        .zip(&params.weights)
+        .map(|(&t, &w)| power(t, w, params.negative))
+        .collect();
+    let by_term = |(j, terms): (usize, &Vec<Term>)| {
+        let by_mean = others(&powers, j) * powers[j].1;
+        vec![by_mean / terms.len() as f64; terms.len()]
+    };
+    let value = powers.iter().map(|(power, _)| power).product();
+    (value, terms.iter().enumerate().map(by_term).collect())
+}
+
+/// The mean over the finest pixels of the products of the powers of the terms that each reads, and its
+/// derivative by each term.
+fn mean_of_products(terms: &[Vec<Term>], sizes: &[Size], params: &Params) -> (f64, Vec<Vec<f64>>) {
+    let pixels = sizes[0].area() as f64;
+    let mut by_term: Vec<Vec<f64>> = terms.iter().map(|terms| vec![0.0; terms.len()]).collect();
+    let mut value = 0.0;
+    for i in 0..sizes[0].height {
+        for j in 0..sizes[0].width {
+            let place = |scale: usize| {
+                let Size { width, height } = sizes[scale];
+                (i >> scale).min(height - 1) * width + (j >> scale).min(width - 1)
+            };
+            let powers: Vec<(f64, f64)> = (0..sizes.len())
+                .map(|scale| {
+                    let Term { l, cs, .. } = terms[scale][place(scale)];
+                    power(l * cs, params.weights[scale], params.negative)
+                })
+                .collect();
+            value += powers.iter().map(|(power, _)| power).product::<f64>() / pixels;
+            for scale in 0..sizes.len() {
+                let by_factor = others(&powers, scale) * powers[scale].1;
+                by_term[scale][place(scale)] += by_factor / pixels;
+            }
+        }
+    }
+    (value, by_term)
+}
+
+/// The product of all powers but the one of scale `j`.
+fn others(powers: &[(f64, f64)], j: usize) -> f64 {
+    let others = powers.iter().enumerate().filter(|(k, _)| *k != j);
+    others.map(|(_, (power, _))| power).product()
+}
+
+/// A window's statistics, as far as its gradient needs them.
+struct Term {
+    mu_x: f64,
+    mu_y: f64,
+    /// Luminance; 1 where it does not count, on all scales but the coarsest.
+    l: f64,
+    cs: f64,
+    /// Denominators of `l` and `cs`.
+    b1: f64,
+    b2: f64,
+}
+
+/// The pixels of window (i, j) with their weights.
+fn pixels<'w>(
+    params: &Params,
+    size: Size,
+    weights: &'w [f64],
+    (i, j): (usize, usize),
+) -> impl Iterator<Item = (usize, f64)> + 'w {
+    let border = params.border;
+    weights.iter().enumerate().map(move |(tap, weight)| {
+        let (row, column) = match border {
+            Border::Valid => (i + tap / 11, j + tap % 11),
+            Border::Replicate => (
+                (i + tap / 11).saturating_sub(5).min(size.height - 1),
+                (j + tap % 11).saturating_sub(5).min(size.width - 1),
+            ),
+        };
+        (row * size.width + column, *weight)
+    })
+}
+
+/// Rows and columns of windows.
+fn grid(size: Size, border: Border) -> (usize, usize) {
+    match border {
+        Border::Valid => (size.height - 10, size.width - 10),
+        Border::Replicate => (size.height, size.width),
+    }
+}
+
+/// All windows of a scale, row by row.
+fn windows(x: &[f64], y: &[f64], size: Size, last: bool, params: &Params) -> Vec<Term> {
     let c1 = square(params.k1 * params.data_range);
     let c2 = square(params.k2 * params.data_range);
     let weights = window(params.sigma);
-    let (rows, columns) = match params.border {
-        Border::Valid => (size.height - 10, size.width - 10),
-        Border::Replicate => (size.height, size.width),
-    };
-    let count = (rows * columns) as f64;
-    let mut sum = 0.0;
-    let mut gradient = vec![0.0; size.area()];
+    let (rows, columns) = grid(size, params.border);
+    let mut terms = Vec::new();
     for i in 0..rows {
         for j in 0..columns {
-            let pixels = || {
-                (0..121).map(|tap| {
-                    let (row, column) = match params.border {
-                        Border::Valid => (i + tap / 11, j + tap % 11),
-                        Border::Replicate => (
-                            (i + tap / 11).saturating_sub(5).min(size.height - 1),
-                            (j + tap % 11).saturating_sub(5).min(size.width - 1),
-                        ),
-                    };
-                    (row * size.width + column, weights[tap])
-                })
-            };
+            let pixels = || pixels(params, size, &weights, (i, j));
             let (mut mu_x, mut mu_y) = (0.0, 0.0);
             for (p, w) in pixels() {
                 mu_x += w * x[p];
@@ -135,21 +203,49 @@ fn mean_term(x: &[f64], y: &[f64], size: Size, last: bool, params: &Params) -> (
                 1.0
             };
             let cs = (2.0 * sigma_xy + c2) / b2;
-            sum += l * cs;
-            // dl/dy_p  = w (2 mu_x - 2 mu_y l) / b1
-            // dcs/dy_p = w (2 (x_p - mu_x) - 2 cs (y_p - mu_y)) / b2
-            let dl = if last {
-                2.0 * (mu_x - mu_y * l) / b1
-            } else {
-                0.0
-            };
-            for (p, w) in pixels() {
-                let dcs = 2.0 * ((x[p] - mu_x) - cs * (y[p] - mu_y)) / b2;
-                gradient[p] += w * (dl * cs + l * dcs) / count;
-            }
+            terms.push(Term {
+                mu_x,
+                mu_y,
+                l,
+                cs,
+                b1,
+                b2,
+            });
         }
     }
-    (sum / count, gradient)
+    terms
+}
+
+/// The gradient by `y` of the sum of the terms, each times its weight in `by_term`.
+fn spread(
+    x: &[f64],
+    y: &[f64],
+    size: Size,
+    terms: &[Term],
+    by_term: &[f64],
+    params: &Params,
+) -> Vec<f64> {
+    let weights = window(params.sigma);
+    let (_, columns) = grid(size, params.border);
+    let mut gradient = vec![0.0; size.area()];
+    for (at, (term, by_term)) in terms.iter().zip(by_term).enumerate() {
+        let Term {
+            mu_x, mu_y, l, cs, ..
+        } = *term;
+        // dl/dy_p  = w (2 mu_x - 2 mu_y l) / b1
+        // dcs/dy_p = w (2 (x_p - mu_x) - 2 cs (y_p - mu_y)) / b2
+        let dl = if l == 1.0 {
+            // Luminance does not count, or is at its maximum.
+            0.0
+        } else {
+            2.0 * (mu_x - mu_y * l) / term.b1
+        };
+        for (p, w) in pixels(params, size, &weights, (at / columns, at % columns)) {
+            let dcs = 2.0 * ((x[p] - mu_x) - cs * (y[p] - mu_y)) / term.b2;
+            gradient[p] += by_term * w * (dl * cs + l * dcs);
+        }
+    }
+    gradient
 }
 
 /// The 121 weights of the two-dimensional window, row by row; their sum is 1.
@@ -296,6 +392,30 @@ mod tests {
                 Size {
                     width: 9,
                     height: 13,
+                },
+            ),
+            (
+                Params {
+                    scales: 3,
+                    pooling: Pooling::PixelProduct,
+                    halving: Halving::Floor,
+                    ..Params::SNELL_2017
+                },
+                Size {
+                    width: 9,
+                    height: 13,
+                },
+            ),
+            (
+                Params {
+                    scales: 3,
+                    pooling: Pooling::PixelProduct,
+                    weights: [1.5, 2.0, 1.2, 0.0, 0.0, 0.0, 0.0, 0.0],
+                    ..Params::SNELL_2017
+                },
+                Size {
+                    width: 10,
+                    height: 7,
                 },
             ),
         ];

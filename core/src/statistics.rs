@@ -220,6 +220,31 @@ pub fn row_sums(
     term_sums(constants, &lines, coarsest)
 }
 
+/// Like [`row_sums`], and writes the terms, one a window: `cs`, or with `coarsest` `l cs`.
+///
+/// # Panics
+/// If `scratch` is shorter than [`row_scratch_len`].
+pub fn row_terms(
+    constants: &Constants,
+    level: &Level<'_>,
+    coarsest: bool,
+    row: usize,
+    scratch: &mut [f32],
+    terms: &mut [f32],
+) -> TermSums {
+    let (mut lines, _) = MomentLines::new(constants.border, level.size, scratch);
+    lines.filter(constants, level, row);
+    for (term, m) in terms.iter_mut().zip(lines.iter()) {
+        let cs = contrast_structure(m, constants.c2).value;
+        *term = if coarsest {
+            luminance(m, constants.c1).value * cs
+        } else {
+            cs
+        };
+    }
+    term_sums(constants, &lines, coarsest)
+}
+
 /// The sums of the terms of filtered lines.
 pub(crate) fn term_sums(
     constants: &Constants,

@@ -1,7 +1,9 @@
 //! What must hold of every pair of images: bounds, identity, symmetry, scratch, NaN, extremes.
 
 use msssim_core::conformance::{self, Backend, Output};
-use msssim_core::{Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Score, Size};
+use msssim_core::{
+    Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Pooling, Score, Size,
+};
 use proptest::prelude::*;
 
 fn compare(
@@ -39,15 +41,20 @@ fn params() -> impl Strategy<Value = Params> {
     ];
     let negative = prop_oneof![Just(Negative::Zero), Just(Negative::Signed)];
     let ones = any::<bool>();
-    (border, halving, negative, 1usize..=3, ones).prop_map(
-        |(border, halving, negative, scales, ones)| {
+    (border, halving, negative, 1usize..=3, ones, any::<bool>()).prop_map(
+        |(border, halving, negative, scales, ones, per_pixel)| {
             let weights = if ones {
                 Params::SNELL_2017.weights
             } else {
                 Params::WANG_2003.weights
             };
             let data_range = 1.0;
+            let pooling = match border {
+                Border::Replicate if per_pixel => Pooling::PixelProduct,
+                _ => Pooling::Means,
+            };
             Params {
+                pooling,
                 weights,
                 scales,
                 border,

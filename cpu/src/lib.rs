@@ -11,7 +11,7 @@ mod metric;
 
 pub use batch::BatchWorkspace;
 pub use metric::{MsSsim, Workspace};
-pub use msssim_core::{Error, Params, Plane, PlaneMut, Sample, Score, Size};
+pub use msssim_core::{Error, Params, Plane, PlaneMut, Pooling, Sample, Score, Size};
 
 /// The README's example, compiled and run with the documentation tests.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use msssim_core::gradient::{gradient_rows, gradient_scratch_len};
 use msssim_core::pyramid::halve_row;
 use msssim_core::statistics::{Level, TermSums, row_scratch_len, row_sums, sum_and_difference_row};
 use msssim_core::{
-    Error, MAX_SCALES, Params, Plane, PlaneMut, Sample, Score, Size, combine_gradient_row,
+    Error, MAX_SCALES, Params, Plane, PlaneMut, Pooling, Sample, Score, Size, combine_gradient_row,
 };
 use rayon::prelude::*;
 
@@ -18,6 +18,8 @@ use rayon::prelude::*;
 const STRIP: usize = 64;
 
 /// MS-SSIM for images of one size, on the threads of the current rayon pool.
+///
+/// Products pixel by pixel ([`Pooling::PixelProduct`]) take one thread a channel.
 ///
 /// ```
 /// use msssim_cpu::{MsSsim, Params, Plane, Size};
@@ -41,6 +43,8 @@ pub struct MsSsim {
 #[derive(Clone, Debug)]
 pub struct Workspace {
     channels: Vec<Scales>,
+    /// Scratch of the portable form, a channel after the other, where that is what runs.
+    portable: Vec<f32>,
 }
 
 /// The scales of one channel, the finest first.
@@ -89,8 +93,13 @@ impl MsSsim {
             scratch: vec![0.0; size.height.div_ceil(STRIP) * strip_scratch(size.width)],
         };
         let channel = || self.plan.scale_sizes().iter().map(scale).collect();
+        let portable = match self.plan.params().pooling {
+            Pooling::Means => 0,
+            Pooling::PixelProduct => self.plan.channels() * self.plan.gradient_scratch_len(),
+        };
         Workspace {
             channels: (0..self.plan.channels()).map(|_| channel()).collect(),
+            portable: vec![0.0; portable],
         }
     }
 
@@ -110,6 +119,16 @@ impl MsSsim {
         self.plan.check(reference.iter().map(Plane::size))?;
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.check_workspace(workspace);
+        if self.plan.params().pooling == Pooling::PixelProduct {
+            let scratch = workspace
+                .portable
+                .par_chunks_exact_mut(self.plan.gradient_scratch_len());
+            let scores: Vec<Score> = scratch
+                .zip(reference.par_iter().zip(distorted))
+                .map(|(scratch, (x, y))| self.plan.score_channel(x, y, scratch))
+                .collect();
+            return Ok(Score::mean(scores));
+        }
         let scores: Vec<Score> = workspace
             .channels
             .par_iter_mut()
@@ -141,6 +160,20 @@ impl MsSsim {
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.plan.check(gradient.iter().map(PlaneMut::size))?;
         self.check_workspace(workspace);
+        if self.plan.params().pooling == Pooling::PixelProduct {
+            let scratch = workspace
+                .portable
+                .par_chunks_exact_mut(self.plan.gradient_scratch_len());
+            let scores: Vec<Score> = scratch
+                .zip(reference.par_iter().zip(distorted).zip(gradient))
+                .map(|(scratch, ((x, y), gradient))| {
+                    let (score, of_channel) = self.plan.differentiate_channel(x, y, scratch);
+                    write_rows(of_channel, gradient);
+                    score
+                })
+                .collect();
+            return Ok(Score::mean(scores));
+        }
         let scores: Vec<Score> = workspace
             .channels
             .par_iter_mut()
@@ -150,10 +183,7 @@ impl MsSsim {
                 let sums = self.sums_and_gradients(scales);
                 let (score, factors) = self.plan.finish(&sums[..scales.len()]);
                 self.combine_gradients(&factors, scales);
-                let width = self.plan.size().width;
-                for (i, row) in scales[0].gradient.chunks_exact(width).enumerate() {
-                    gradient.row_mut(i).copy_from_slice(row);
-                }
+                write_rows(&scales[0].gradient, gradient);
                 score
             })
             .collect();
@@ -312,6 +342,13 @@ impl MsSsim {
                 }
             });
         }
+    }
+}
+
+/// Copies a plane without gaps to where the caller wants it.
+fn write_rows(from: &[f32], to: &mut PlaneMut<'_>) {
+    for (i, row) in from.chunks_exact(to.size().width).enumerate() {
+        to.row_mut(i).copy_from_slice(row);
     }
 }
 

@@ -14,16 +14,19 @@ use cudarc::driver::sys::{
     cuModuleLoadDataEx, cuModuleUnload, is_culib_present,
 };
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut,
-    DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, CudaView, DevicePtr,
+    DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
 };
 use cudarc::nvrtc::Ptx;
-use msssim_kernels::{COMBINE, FINISH, GRADIENT, Image, Pass, Plan, STATISTICS, ScalePlan};
+use msssim_kernels::{
+    COMBINE, FINISH, GRADIENT, Image, PRODUCT, Pass, Plan, ProductPlan, Region, STATISTICS,
+    ScalePlan, TERMS, WEIGHTED,
+};
 
 use crate::error::{Error, ProbeError, Version, is_out_of_memory};
 use crate::images::{Batch, Format, Images, ImagesMut, Place, Sample};
 
-/// Threads of a block of `combine` and `finish`.
+/// Threads of a block of the kernels that do not march.
 const BLOCK: u32 = 256;
 
 /// The CUDA version of the installed driver, if one is installed.
@@ -68,6 +71,13 @@ pub(crate) struct Kernels {
     gradient_level: CudaFunction,
     combine: CudaFunction,
     finish: CudaFunction,
+    terms: [CudaFunction; 4],
+    terms_level: CudaFunction,
+    weighted: [CudaFunction; 4],
+    weighted_level: CudaFunction,
+    rise: CudaFunction,
+    total: CudaFunction,
+    descend: CudaFunction,
 }
 
 impl Kernels {
@@ -82,28 +92,37 @@ impl Kernels {
                 ProbeError::PtxRefused { module: name, log }
             })
         };
+        let finest = |module: &Arc<CudaModule>, stem: &str| -> Result<_, DriverError> {
+            let kernel = |format: &str| module.load_function(&format!("{stem}_{format}"));
+            // In the order of `Format`.
+            Ok([
+                kernel("u8")?,
+                kernel("f16")?,
+                kernel("bf16")?,
+                kernel("f32")?,
+            ])
+        };
         let statistics = module("statistics", STATISTICS)?;
         let gradient = module("gradient", GRADIENT)?;
         let combine = module("combine", COMBINE)?;
         let finish = module("finish", FINISH)?;
+        let terms = module("terms", TERMS)?;
+        let weighted = module("weighted", WEIGHTED)?;
+        let product = module("product", PRODUCT)?;
         Ok(Self {
-            // In the order of `Format`.
-            statistics: [
-                statistics.load_function("statistics_u8")?,
-                statistics.load_function("statistics_f16")?,
-                statistics.load_function("statistics_bf16")?,
-                statistics.load_function("statistics_f32")?,
-            ],
+            statistics: finest(&statistics, "statistics")?,
             statistics_level: statistics.load_function("statistics_level")?,
-            gradient: [
-                gradient.load_function("gradient_u8")?,
-                gradient.load_function("gradient_f16")?,
-                gradient.load_function("gradient_bf16")?,
-                gradient.load_function("gradient_f32")?,
-            ],
+            gradient: finest(&gradient, "gradient")?,
             gradient_level: gradient.load_function("gradient_level")?,
             combine: combine.load_function("combine")?,
             finish: finish.load_function("finish")?,
+            terms: finest(&terms, "terms")?,
+            terms_level: terms.load_function("terms_level")?,
+            weighted: finest(&weighted, "weighted")?,
+            weighted_level: weighted.load_function("weighted_level")?,
+            rise: product.load_function("rise")?,
+            total: product.load_function("total")?,
+            descend: product.load_function("descend")?,
         })
     }
 }
@@ -250,116 +269,329 @@ struct Addresses<'j> {
     gradient: Option<Image>,
 }
 
+/// A stream, and the kernels to put into it.
+#[derive(Clone, Copy)]
+struct Queue<'q> {
+    stream: &'q CudaStream,
+    kernels: &'q Kernels,
+}
+
 impl Addresses<'_> {
     /// All launches, in order, with nothing between them that waits.
     fn launch(&self, kernels: &Kernels, stream: &CudaStream) -> Result<(), DriverError> {
-        let Plan { layout, scales, .. } = self.plan;
-        let own_gradients = self.memory + layout.gradients.offset as u64;
-        let level = |scale: usize| self.memory + layout.levels[scale].offset as u64;
-        for (j, scale) in scales.iter().enumerate() {
-            let next = if j + 1 < scales.len() {
-                level(j + 1)
-            } else {
-                0
-            };
-            let first = 16 * self.plan.combine.first[j] as u64;
-            let results = Results {
-                next,
-                partials: self.memory + layout.partials.offset as u64 + first,
-            };
-            let own = own_gradients + 4 * self.plan.finish.first[j] as u64;
+        let queue = Queue { stream, kernels };
+        if self.plan.products.is_empty() {
+            self.by_means(queue)?;
+        } else {
+            self.by_products(queue)?;
+        }
+        match &self.gradient {
+            Some(out) => self.finish(queue, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Scores as products of means, and each scale's gradient.
+    fn by_means(&self, queue: Queue<'_>) -> Result<(), DriverError> {
+        for (j, scale) in self.plan.scales.iter().enumerate() {
+            let results = self.results(j);
             match (j, &self.gradient) {
-                (0, None) => self.statistics(kernels, stream, scale, &results)?,
-                (0, Some(out)) => self.gradient(kernels, stream, scale, &results, out)?,
-                (_, None) => statistics_level(kernels, stream, level(j), scale, &results)?,
-                (_, Some(_)) => gradient_level(kernels, stream, level(j), scale, &results, own)?,
+                (0, None) => self.statistics(queue, scale, &results)?,
+                (0, Some(out)) => self.gradient(queue, scale, &results, out)?,
+                (_, None) => self.statistics_level(queue, j, scale, &results)?,
+                (_, Some(_)) => self.gradient_level(queue, j, scale, &results)?,
             }
         }
-        self.combine(kernels, stream)?;
-        match &self.gradient {
-            Some(out) => self.finish(kernels, stream, out),
-            None => Ok(()),
+        let factors = match self.gradient {
+            Some(_) => self.at(self.plan.layout.factors),
+            None => 0,
+        };
+        self.combine(queue, factors, self.upstream)
+    }
+
+    /// Scores as means of products pixel by pixel, and each scale's gradient.
+    fn by_products(&self, queue: Queue<'_>) -> Result<(), DriverError> {
+        let Plan {
+            scales, products, ..
+        } = self.plan;
+        for (j, scale) in scales.iter().enumerate() {
+            let results = self.results(j);
+            match j {
+                0 => self.terms(queue, scale, &results)?,
+                _ => self.terms_level(queue, j, scale, &results)?,
+            }
+        }
+        // For the means alone: the scores and factors that it writes are overwritten.
+        self.combine(queue, 0, 0)?;
+        for (j, product) in products[..products.len() - 1].iter().enumerate() {
+            self.rise(queue, j, product)?;
+        }
+        self.total(queue)?;
+        let Some(out) = &self.gradient else {
+            return Ok(());
+        };
+        for (j, product) in products.iter().enumerate().rev() {
+            self.descend(queue, j, product)?;
+        }
+        for (j, product) in products.iter().enumerate() {
+            match j {
+                0 => self.weighted(queue, &product.weighted, out)?,
+                _ => self.weighted_level(queue, j, &product.weighted)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of a part of the workspace.
+    fn at(&self, region: Region) -> u64 {
+        self.memory + region.offset as u64
+    }
+
+    fn level(&self, scale: usize) -> u64 {
+        self.at(self.plan.layout.levels[scale])
+    }
+
+    /// The gradient of a coarser scale.
+    fn own_gradient(&self, scale: usize) -> u64 {
+        self.at(self.plan.layout.gradients) + 4 * self.plan.finish.first[scale] as u64
+    }
+
+    /// `S` and `P` of the product's scales; the finest has none.
+    fn product_sums(&self, scale: usize) -> u64 {
+        match scale {
+            0 => 0,
+            _ => self.at(self.plan.layout.sums[scale]),
+        }
+    }
+
+    /// Where the results of a scale go.
+    fn results(&self, scale: usize) -> Results {
+        let Plan { layout, scales, .. } = self.plan;
+        let first = 16 * self.plan.combine.first[scale] as u64;
+        Results {
+            next: if scale + 1 < scales.len() {
+                self.level(scale + 1)
+            } else {
+                0
+            },
+            partials: self.at(layout.partials) + first,
         }
     }
 
     fn statistics(
         &self,
-        kernels: &Kernels,
-        stream: &CudaStream,
+        queue: Queue<'_>,
         scale: &ScalePlan,
         results: &Results,
     ) -> Result<(), DriverError> {
         let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
-        let mut launch = stream.launch_builder(&kernels.statistics[self.format as usize]);
+        let kernel = &queue.kernels.statistics[self.format as usize];
+        let mut launch = queue.stream.launch_builder(kernel);
         launch.arg(&x).arg(&y).arg(&parameter);
         launch.arg(&results.next).arg(&results.partials);
         // SAFETY: `statistics_T`'s arguments; see the head of this file.
         unsafe { launch.launch(shape(scale)) }.map(drop)
     }
 
+    fn statistics_level(
+        &self,
+        queue: Queue<'_>,
+        j: usize,
+        scale: &ScalePlan,
+        results: &Results,
+    ) -> Result<(), DriverError> {
+        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
+        let mut launch = queue.stream.launch_builder(&queue.kernels.statistics_level);
+        launch.arg(&level).arg(&parameter);
+        launch.arg(&results.next).arg(&results.partials);
+        // SAFETY: `statistics_level`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
+    }
+
     fn gradient(
         &self,
-        kernels: &Kernels,
-        stream: &CudaStream,
+        queue: Queue<'_>,
         scale: &ScalePlan,
         results: &Results,
         out: &Image,
     ) -> Result<(), DriverError> {
         let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
         let out = out.to_bytes();
-        let mut launch = stream.launch_builder(&kernels.gradient[self.format as usize]);
+        let kernel = &queue.kernels.gradient[self.format as usize];
+        let mut launch = queue.stream.launch_builder(kernel);
         launch.arg(&x).arg(&y).arg(&parameter);
         launch.arg(&results.next).arg(&results.partials).arg(&out);
         // SAFETY: `gradient_T`'s arguments; see the head of this file.
         unsafe { launch.launch(shape(scale)) }.map(drop)
     }
 
-    fn combine(&self, kernels: &Kernels, stream: &CudaStream) -> Result<(), DriverError> {
+    fn gradient_level(
+        &self,
+        queue: Queue<'_>,
+        j: usize,
+        scale: &ScalePlan,
+        results: &Results,
+    ) -> Result<(), DriverError> {
+        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
+        let own = self.own_gradient(j);
+        let mut launch = queue.stream.launch_builder(&queue.kernels.gradient_level);
+        launch.arg(&level).arg(&parameter);
+        launch.arg(&results.next).arg(&results.partials).arg(&own);
+        // SAFETY: `gradient_level`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
+    }
+
+    fn combine(&self, queue: Queue<'_>, factors: u64, upstream: u64) -> Result<(), DriverError> {
         let layout = &self.plan.layout;
-        let at = |offset: usize| self.memory + offset as u64;
         let parameter = self.plan.combine.to_bytes();
-        let (partials, means) = (at(layout.partials.offset), at(layout.means.offset));
-        let (planes, scores) = (at(layout.plane_scores.offset), at(layout.scores.offset));
-        let factors = self.gradient.map_or(0, |_| at(layout.factors.offset));
-        let mut launch = stream.launch_builder(&kernels.combine);
+        let (partials, means) = (self.at(layout.partials), self.at(layout.means));
+        let (planes, scores) = (self.at(layout.plane_scores), self.at(layout.scores));
+        let mut launch = queue.stream.launch_builder(&queue.kernels.combine);
         launch.arg(&parameter).arg(&partials).arg(&means);
         launch
             .arg(&planes)
             .arg(&scores)
             .arg(&factors)
-            .arg(&self.upstream);
-        let config = LaunchConfig {
-            grid_dim: (self.batch.images as u32, 1, 1),
-            block_dim: (BLOCK, 1, 1),
-            shared_mem_bytes: 0,
-        };
+            .arg(&upstream);
         // SAFETY: `combine`'s arguments; see the head of this file.
-        unsafe { launch.launch(config) }.map(drop)
+        unsafe { launch.launch(threads([self.batch.images as u32, 1, 1])) }.map(drop)
     }
 
-    fn finish(
-        &self,
-        kernels: &Kernels,
-        stream: &CudaStream,
-        out: &Image,
-    ) -> Result<(), DriverError> {
+    fn finish(&self, queue: Queue<'_>, out: &Image) -> Result<(), DriverError> {
         let layout = &self.plan.layout;
         let (parameter, out) = (self.plan.finish.to_bytes(), out.to_bytes());
-        let own_gradients = self.memory + layout.gradients.offset as u64;
-        let factors = self.memory + layout.factors.offset as u64;
-        let mut launch = stream.launch_builder(&kernels.finish);
+        let (own_gradients, factors) = (self.at(layout.gradients), self.at(layout.factors));
+        let mut launch = queue.stream.launch_builder(&queue.kernels.finish);
         launch
             .arg(&parameter)
             .arg(&own_gradients)
             .arg(&factors)
             .arg(&out);
-        let config = LaunchConfig {
-            grid_dim: self.plan.finish_grid.into(),
-            block_dim: (BLOCK, 1, 1),
-            shared_mem_bytes: 0,
-        };
         // SAFETY: `finish`'s arguments; see the head of this file.
-        unsafe { launch.launch(config) }.map(drop)
+        unsafe { launch.launch(threads(self.plan.finish_grid)) }.map(drop)
+    }
+
+    fn terms(
+        &self,
+        queue: Queue<'_>,
+        scale: &ScalePlan,
+        results: &Results,
+    ) -> Result<(), DriverError> {
+        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
+        let map = self.at(self.plan.layout.terms[0]);
+        let kernel = &queue.kernels.terms[self.format as usize];
+        let mut launch = queue.stream.launch_builder(kernel);
+        launch.arg(&x).arg(&y).arg(&parameter);
+        launch.arg(&results.next).arg(&results.partials).arg(&map);
+        // SAFETY: `terms_T`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
+    }
+
+    fn terms_level(
+        &self,
+        queue: Queue<'_>,
+        j: usize,
+        scale: &ScalePlan,
+        results: &Results,
+    ) -> Result<(), DriverError> {
+        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
+        let map = self.at(self.plan.layout.terms[j]);
+        let mut launch = queue.stream.launch_builder(&queue.kernels.terms_level);
+        launch.arg(&level).arg(&parameter);
+        launch.arg(&results.next).arg(&results.partials).arg(&map);
+        // SAFETY: `terms_level`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
+    }
+
+    fn rise(&self, queue: Queue<'_>, j: usize, product: &ProductPlan) -> Result<(), DriverError> {
+        let parameter = product.parameter.to_bytes();
+        let terms = self.at(self.plan.layout.terms[j]);
+        let (sums, next) = (self.product_sums(j), self.product_sums(j + 1));
+        let mut launch = queue.stream.launch_builder(&queue.kernels.rise);
+        launch.arg(&parameter).arg(&terms).arg(&sums).arg(&next);
+        // SAFETY: `rise`'s arguments; see the head of this file.
+        unsafe { launch.launch(threads(product.next_grid)) }.map(drop)
+    }
+
+    fn total(&self, queue: Queue<'_>) -> Result<(), DriverError> {
+        let Plan {
+            layout,
+            combine,
+            products,
+            ..
+        } = self.plan;
+        let coarsest = products.len() - 1;
+        let parameter = products[coarsest].parameter.to_bytes();
+        let (terms, sums) = (self.at(layout.terms[coarsest]), self.product_sums(coarsest));
+        let (scores, area) = (self.at(layout.scores), combine.windows[0]);
+        let factors = match self.gradient {
+            Some(_) => self.at(layout.factors),
+            None => 0,
+        };
+        let mut launch = queue.stream.launch_builder(&queue.kernels.total);
+        launch.arg(&parameter).arg(&combine.channels);
+        launch
+            .arg(&combine.scales)
+            .arg(&area)
+            .arg(&combine.data_range);
+        launch.arg(&terms).arg(&sums).arg(&scores);
+        launch.arg(&factors).arg(&self.upstream);
+        // SAFETY: `total`'s arguments; see the head of this file.
+        unsafe { launch.launch(threads([self.batch.images as u32, 1, 1])) }.map(drop)
+    }
+
+    fn descend(
+        &self,
+        queue: Queue<'_>,
+        j: usize,
+        product: &ProductPlan,
+    ) -> Result<(), DriverError> {
+        let parameter = product.parameter.to_bytes();
+        let terms = self.at(self.plan.layout.terms[j]);
+        let sums = self.product_sums(j);
+        let coarser = if j + 1 < self.plan.products.len() {
+            self.product_sums(j + 1)
+        } else {
+            0
+        };
+        let mut launch = queue.stream.launch_builder(&queue.kernels.descend);
+        launch.arg(&parameter).arg(&terms).arg(&sums).arg(&coarser);
+        // SAFETY: `descend`'s arguments; see the head of this file.
+        unsafe { launch.launch(threads(product.grid)) }.map(drop)
+    }
+
+    fn weighted(
+        &self,
+        queue: Queue<'_>,
+        scale: &ScalePlan,
+        out: &Image,
+    ) -> Result<(), DriverError> {
+        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
+        let (weights, out) = (self.at(self.plan.layout.terms[0]), out.to_bytes());
+        let kernel = &queue.kernels.weighted[self.format as usize];
+        let mut launch = queue.stream.launch_builder(kernel);
+        launch
+            .arg(&x)
+            .arg(&y)
+            .arg(&parameter)
+            .arg(&weights)
+            .arg(&out);
+        // SAFETY: `weighted_T`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
+    }
+
+    fn weighted_level(
+        &self,
+        queue: Queue<'_>,
+        j: usize,
+        scale: &ScalePlan,
+    ) -> Result<(), DriverError> {
+        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
+        let (weights, own) = (self.at(self.plan.layout.terms[j]), self.own_gradient(j));
+        let mut launch = queue.stream.launch_builder(&queue.kernels.weighted_level);
+        launch.arg(&level).arg(&parameter).arg(&weights).arg(&own);
+        // SAFETY: `weighted_level`'s arguments; see the head of this file.
+        unsafe { launch.launch(shape(scale)) }.map(drop)
     }
 }
 
@@ -370,41 +602,19 @@ struct Results {
     partials: u64,
 }
 
-fn statistics_level(
-    kernels: &Kernels,
-    stream: &CudaStream,
-    level: u64,
-    scale: &ScalePlan,
-    results: &Results,
-) -> Result<(), DriverError> {
-    let parameter = scale.scale.to_bytes();
-    let mut launch = stream.launch_builder(&kernels.statistics_level);
-    launch.arg(&level).arg(&parameter);
-    launch.arg(&results.next).arg(&results.partials);
-    // SAFETY: `statistics_level`'s arguments; see the head of this file.
-    unsafe { launch.launch(shape(scale)) }.map(drop)
-}
-
-fn gradient_level(
-    kernels: &Kernels,
-    stream: &CudaStream,
-    level: u64,
-    scale: &ScalePlan,
-    results: &Results,
-    own: u64,
-) -> Result<(), DriverError> {
-    let parameter = scale.scale.to_bytes();
-    let mut launch = stream.launch_builder(&kernels.gradient_level);
-    launch.arg(&level).arg(&parameter);
-    launch.arg(&results.next).arg(&results.partials).arg(&own);
-    // SAFETY: `gradient_level`'s arguments; see the head of this file.
-    unsafe { launch.launch(shape(scale)) }.map(drop)
-}
-
 fn shape(scale: &ScalePlan) -> LaunchConfig {
     LaunchConfig {
         grid_dim: scale.grid.into(),
         block_dim: (scale.block, 1, 1),
+        shared_mem_bytes: 0,
+    }
+}
+
+/// Blocks of [`BLOCK`] threads.
+fn threads(grid: [u32; 3]) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: grid.into(),
+        block_dim: (BLOCK, 1, 1),
         shared_mem_bytes: 0,
     }
 }

@@ -30,4 +30,4 @@ pub use graph::{Buffers, Captured};
 pub use half::{bf16, f16};
 pub use images::{Format, Images, ImagesMut, Layout, Sample};
 pub use metric::{MsSsim, Pass, Workspace};
-pub use msssim_core::{Params, Score, Size};
+pub use msssim_core::{Params, Pooling, Score, Size};

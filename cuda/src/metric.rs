@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cudarc::driver::{CudaSlice, CudaStream, CudaView};
-use msssim_core::{Border, Halving, MAX_SCALES, Negative, Params, ScaleMeans, Score, Size};
+use msssim_core::{
+    Border, Halving, MAX_SCALES, Negative, Params, Pooling, ScaleMeans, Score, Size,
+};
 use msssim_kernels::{Metric, Plan, Region};
 
 use crate::device::Device;
@@ -351,7 +353,7 @@ fn of_kernels(params: &Params, portable: &msssim_core::MsSsim) -> Metric {
             Halving::Zero => msssim_kernels::Halving::Zero,
             Halving::Floor => msssim_kernels::Halving::Floor,
         },
-        per_pixel: false,
+        per_pixel: params.pooling == Pooling::PixelProduct,
         taps: constants.window.taps,
         c1: constants.c1,
         c2: constants.c2,

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use super::Output;
 use super::images::{texture_pair, waves, with_noise};
 use crate::metric::Score;
-use crate::params::{Halving, Negative, Params};
+use crate::params::{Halving, Negative, Params, Pooling};
 use crate::plane::{Plane, PlaneMut, Size};
 
 /// A pair of images under one set of parameters.
@@ -54,6 +54,10 @@ pub fn cases() -> Vec<Case> {
         let (x, y) = texture_pair(false, size);
         grey(name, params, size, &x, &y)
     };
+    let products = |params| Params {
+        pooling: Pooling::PixelProduct,
+        ..params
+    };
     let one = |scales, params| Params { scales, ..params };
     let mut cases = vec![
         textures(
@@ -96,6 +100,20 @@ pub fn cases() -> Vec<Case> {
         textures(one(1, snell), "single-scale SSIM over the border", 65, 64),
         textures(one(1, wang), "single-scale SSIM, one window", 11, 11),
         textures(one(8, snell), "eight scales", 130, 129),
+        textures(products(snell), "products pixel by pixel", 33, 33),
+        textures(
+            products(snell),
+            "products pixel by pixel, even sides",
+            96,
+            64,
+        ),
+        textures(
+            products(with(Halving::Floor, snell)),
+            "products pixel by pixel where pixels lose their parents",
+            63,
+            47,
+        ),
+        textures(products(one(1, snell)), "products of one scale", 20, 21),
         textures(
             Params {
                 sigma: 0.5,

@@ -3,7 +3,7 @@
 use cudarc::driver::DeviceRepr;
 use msssim_core::conformance::{self, Backend, Case, Output};
 use msssim_core::{Border, Halving, Negative};
-use msssim_cuda::{Layout, MsSsim, Params, Pass, Size, bf16, cudarc, f16};
+use msssim_cuda::{Layout, MsSsim, Params, Pass, Pooling, Size, bf16, cudarc, f16};
 use proptest::prelude::*;
 
 use crate::support::{Exact, Pair, device};
@@ -20,8 +20,13 @@ fn params() -> impl Strategy<Value = Params> {
         Just(Params::SNELL_2017.weights),
         Just(Params::WANG_2003.weights)
     ];
-    (border, halving, negative, 1usize..=3, weights, 0.6f64..3.0).prop_map(
-        |(border, halving, negative, scales, weights, sigma)| Params {
+    let rest = (1usize..=3, weights, 0.6f64..3.0, any::<bool>());
+    (border, halving, negative, rest).prop_map(
+        |(border, halving, negative, (scales, weights, sigma, per_pixel))| Params {
+            pooling: match border {
+                Border::Replicate if per_pixel => Pooling::PixelProduct,
+                _ => Pooling::Means,
+            },
             weights,
             scales,
             sigma,
