@@ -21,6 +21,7 @@ pub mod report;
 pub mod resize;
 pub mod run_folder;
 pub mod schedule;
+pub mod scorer;
 pub mod srcnn;
 pub mod super_resolution;
 pub mod training;

@@ -133,6 +133,33 @@ fn scores_as_json_lines() {
 }
 
 #[test]
+fn devices_are_chosen_in_words() {
+    let folder = images(&[40, 40]);
+    let [a, b] = ["0.png", "1.png"].map(|name| folder.path().join(name));
+    let arguments = |device| {
+        [
+            "score",
+            text(&a),
+            text(&b),
+            "--preset",
+            "snell-2017",
+            "--device",
+            device,
+        ]
+    };
+    let on_cpu = printed(&arguments("cpu"));
+    let auto = run(&arguments("auto"));
+    assert!(auto.status.success());
+    let words = String::from_utf8_lossy(&auto.stderr).into_owned();
+    assert!(words.starts_with("scoring on "), "{words}");
+    if words.starts_with("scoring on the CPU") {
+        assert_eq!(String::from_utf8_lossy(&auto.stdout), on_cpu);
+        let words = refusal(&arguments("cuda"));
+        assert!(words.contains("--device cuda: no CUDA d"), "{words}");
+    }
+}
+
+#[test]
 fn depths_are_brought_together() {
     let folder = images(&[180]);
     let bytes = Picture::open(&folder.path().join("0.png")).unwrap();

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use msssim_cpu::{Error, MsSsim, Params, Plane, Score, Size};
+use msssim_cpu::{Error, Params, Plane, Score, Size};
 use serde::Serialize;
 
 use super::{Failure, Outcome};
 use crate::colour::luma_601;
 use crate::picture::Picture;
+use crate::scorer::{Choice, ScoreError, Scorer};
 
 /// Compare images with MS-SSIM
 ///
@@ -19,7 +20,8 @@ use crate::picture::Picture;
 #[command(after_help = "Examples:
   msssim score original.png compressed.jpg
   msssim score original.png a.png b.png --per-scale
-  msssim score original.png a.png --channels rgb --json")]
+  msssim score original.png a.png --channels rgb --json
+  msssim score original.png a.png --device cuda")]
 pub(super) struct Arguments {
     /// The image to compare with
     reference: PathBuf,
@@ -32,6 +34,9 @@ pub(super) struct Arguments {
     /// What of a colour image is compared
     #[arg(long, value_enum, default_value_t = Channels::Luma)]
     channels: Channels,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
+    device: Choice,
     /// Print the mean of each scale too
     #[arg(long)]
     per_scale: bool,
@@ -95,9 +100,14 @@ struct Scale {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let reference = Picture::open(&arguments.reference)?;
+    let (scorer, words) = Scorer::new(arguments.device)
+        .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+    if let Some(words) = words {
+        writeln!(std::io::stderr(), "{words}")?;
+    }
     for path in &arguments.distorted {
         let distorted = Picture::open(path)?;
-        let score = compare(&reference, &distorted, arguments)
+        let score = compare(&reference, &distorted, &scorer, arguments)
             .map_err(|error| name_both(error, arguments, path))?;
         if arguments.json {
             let scales = score.scales().iter();
@@ -126,8 +136,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
 fn compare(
     reference: &Picture,
     distorted: &Picture,
+    scorer: &Scorer,
     arguments: &Arguments,
-) -> Result<Score, Error> {
+) -> Result<Score, ScoreError> {
     let data_range = reference.data_range.max(distorted.data_range);
     let grey = reference.is_grey() && distorted.is_grey();
     let planes = |picture: &Picture| -> Vec<Vec<f32>> {
@@ -148,9 +159,8 @@ fn compare(
         ..arguments.preset.params()
     };
     let (x, y) = (planes(reference), planes(distorted));
-    let metric = MsSsim::new(size(reference), x.len(), &params)?;
     let (x, y) = (borrow(&x, size(reference))?, borrow(&y, size(distorted))?);
-    metric.score(&mut metric.workspace(), &x, &y)
+    scorer.score(&params, &x, &y)
 }
 
 fn borrow(planes: &[Vec<f32>], size: Size) -> Result<Vec<Plane<'_>>, Error> {
@@ -158,13 +168,13 @@ fn borrow(planes: &[Vec<f32>], size: Size) -> Result<Vec<Plane<'_>>, Error> {
 }
 
 /// The error of comparing two files, with their names and what to do.
-fn name_both(error: Error, arguments: &Arguments, distorted: &Path) -> Failure {
+fn name_both(error: ScoreError, arguments: &Arguments, distorted: &Path) -> Failure {
     let (reference, distorted) = (arguments.reference.display(), distorted.display());
     let message = match error {
-        Error::SizeMismatch { expected, actual } => format!(
+        ScoreError::Metric(Error::SizeMismatch { expected, actual }) => format!(
             "{distorted}: has {actual} where {reference} has {expected}; scale or crop one of them"
         ),
-        Error::TooSmall { smallest, .. } => format!(
+        ScoreError::Metric(Error::TooSmall { smallest, .. }) => format!(
             "{reference}: {error} for {}; --preset snell-2017 compares images of any size \
              (by its own convention, {smallest} pixels are needed here)",
             arguments.preset.name()

@@ -1,0 +1,59 @@
+//! The CPU and a CUDA device, here the emulated one, score alike. In a process of its own: the emulator
+//! stays loaded.
+
+use msssim_core::{Error, Params, Plane, Size};
+use msssim_trainer::scorer::{Choice, ScoreError, Scorer};
+
+const SIZE: Size = Size {
+    width: 61,
+    height: 47,
+};
+
+fn planes(seed: u32) -> Vec<Vec<f32>> {
+    let mut state = seed;
+    let mut sample = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as f32
+    };
+    (0..3)
+        .map(|_| (0..SIZE.area()).map(|_| sample()).collect())
+        .collect()
+}
+
+fn borrow(planes: &[Vec<f32>]) -> Vec<Plane<'_>> {
+    planes
+        .iter()
+        .map(|plane| Plane::new(plane, SIZE).expect("a plane"))
+        .collect()
+}
+
+#[test]
+fn both_places_give_one_score() {
+    msssim_emulated_libcuda::load().expect("the emulator");
+    let (cpu, words) = Scorer::new(Choice::Cpu).expect("the CPU");
+    assert_eq!((cpu.to_string(), words), ("the CPU".to_owned(), None));
+    let (cuda, words) = Scorer::new(Choice::Auto).expect("the emulator");
+    assert_eq!(words.as_deref(), Some("scoring on PTX emulator"));
+
+    let (x, y) = (planes(1), planes(2));
+    let (x, y) = (borrow(&x), borrow(&y));
+    let params = Params::SNELL_2017;
+    let [a, b] = [&cpu, &cuda].map(|place| place.score(&params, &x, &y).expect("a score"));
+    assert!((a.value - b.value).abs() < 1e-6, "{} {}", a.value, b.value);
+    for (a, b) in a.scales().iter().zip(b.scales()) {
+        assert!((a.cs - b.cs).abs() < 1e-6);
+        assert_eq!(a.ssim.is_some(), b.ssim.is_some());
+    }
+    for place in [&cpu, &cuda] {
+        let error = place.score(&params, &x, &y[..2]).unwrap_err();
+        assert!(
+            matches!(error, ScoreError::Metric(Error::ChannelMismatch { .. })),
+            "{error}"
+        );
+        let error = place.score(&Params::WANG_2003, &x, &y).unwrap_err();
+        assert!(
+            matches!(error, ScoreError::Metric(Error::TooSmall { .. })),
+            "{error}"
+        );
+    }
+}
