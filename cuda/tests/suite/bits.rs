@@ -1,7 +1,7 @@
 //! The same bits: of two runs, of any stream, of any split of a batch, of emulator and card.
 
 use msssim_core::{Halving, Negative};
-use msssim_cuda::{Layout, MsSsim, Params, Pass, Size};
+use msssim_cuda::{Layout, MsSsim, Params, Pass, Pooling, Size};
 
 use crate::support::{Computed, Pair, compute, device, textures};
 
@@ -92,6 +92,16 @@ fn of_emulator_and_card() {
     let cases = [
         (SNELL, size(33, 33), 2, 1.0, 0x06E5_E090_491B_0BA4),
         (SNELL, size(96, 96), 1, 1.0, 0xEEAF_BA8C_390B_78FF),
+        (
+            Params {
+                pooling: Pooling::PixelProduct,
+                ..SNELL
+            },
+            size(45, 38),
+            1,
+            1.0,
+            0x22D1_E59F_9A8F_F76B,
+        ),
         (wang, size(177, 162), 1, 255.0, 0x022D_0414_6224_503A),
         (
             Params {

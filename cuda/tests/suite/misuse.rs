@@ -93,6 +93,19 @@ fn sizes_that_do_not_fit() {
 }
 
 #[test]
+fn the_largest_batch_of_the_benchmark_takes_less_than_400_mib() {
+    let size = Size {
+        width: 1920,
+        height: 1080,
+    };
+    for params in [Params::WANG_2003, Params::SNELL_2017] {
+        let metric = MsSsim::new(size, 3, &params).expect("a plan");
+        let bytes = metric.workspace_bytes(8, Pass::Gradient).expect("bytes");
+        assert!(bytes < 400 << 20, "{bytes}");
+    }
+}
+
+#[test]
 fn extreme_samples_stay_finite_and_nan_shows() {
     let params = Params {
         data_range: 1.0,
