@@ -5,7 +5,10 @@
 //! emulator, which checks both; addresses come from [`msssim_kernels::Plan`], whose layout fits the
 //! workspace, and from [`Place`]s, which were checked against the images' memory.
 
+pub(crate) mod network;
+
 use std::ffi::{CStr, CString, c_void};
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 
@@ -14,8 +17,8 @@ use cudarc::driver::sys::{
     cuModuleLoadDataEx, cuModuleUnload, is_culib_present,
 };
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, CudaView, DevicePtr,
-    DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, CudaView, CudaViewMut,
+    DevicePtr, DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
 };
 use cudarc::nvrtc::Ptx;
 use msssim_kernels::{
@@ -52,14 +55,64 @@ pub(crate) fn version() -> Option<Version> {
 /// Device memory whose content does not matter.
 pub(crate) fn allocate(stream: &Arc<CudaStream>, bytes: usize) -> Result<CudaSlice<u8>, Error> {
     // SAFETY: any byte is a `u8`; kernels write every part of a workspace before they read it.
-    unsafe { stream.alloc(bytes) }.map_err(|error| {
-        if is_out_of_memory(error) {
-            let free = stream.context().mem_get_info().map_or(0, |(free, _)| free);
-            Error::OutOfMemory { asked: bytes, free }
-        } else {
-            error.into()
-        }
-    })
+    unsafe { stream.alloc(bytes) }.map_err(|error| exhausted(stream, bytes, error))
+}
+
+/// Device memory for `len` numbers, all 0.
+pub(crate) fn allocate_zeros(
+    stream: &Arc<CudaStream>,
+    len: usize,
+) -> Result<CudaSlice<f32>, Error> {
+    let zeros = stream.alloc_zeros(len);
+    zeros.map_err(|error| exhausted(stream, len.saturating_mul(4), error))
+}
+
+/// The error of an allocation.
+fn exhausted(stream: &CudaStream, asked: usize, error: DriverError) -> Error {
+    if is_out_of_memory(error) {
+        let free = stream.context().mem_get_info().map_or(0, |(free, _)| free);
+        Error::OutOfMemory { asked, free }
+    } else {
+        error.into()
+    }
+}
+
+/// Makes slices of a context carry no events: for a context whose memory one stream alone ever sees.
+pub(crate) fn forgo_events(context: &CudaContext) {
+    // SAFETY: events order what several streams do with one slice.
+    unsafe { context.disable_event_tracking() };
+}
+
+/// Runs `run` on memory that is part of a buffer. What `run` puts into `stream` is ordered there.
+pub(crate) fn with_view<R>(
+    stream: &Arc<CudaStream>,
+    part: network::Part,
+    run: impl FnOnce(CudaViewMut<'_, f32>) -> R,
+) -> R {
+    // SAFETY: parts are made of living buffers and lie inside them; the slice is never dropped, so
+    // that the memory stays the buffer's.
+    let slice = unsafe { stream.upgrade_device_ptr::<f32>(part.address, part.len) };
+    let mut slice = ManuallyDrop::new(slice);
+    let result = run(slice.as_view_mut());
+    ManuallyDrop::into_inner(slice).leak();
+    result
+}
+
+/// Makes a graph of what `calls` put into the stream.
+pub(crate) fn capture<E: From<Error>>(
+    stream: &Arc<CudaStream>,
+    calls: impl FnOnce() -> Result<(), E>,
+) -> Result<CudaGraph, E> {
+    let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+    stream.begin_capture(mode).map_err(Error::from)?;
+    let called = calls();
+    // A capture has to end, whatever became of the calls.
+    let graph = stream.end_capture(CUgraphInstantiate_flags(0));
+    called?;
+    let graph = graph.map_err(Error::from)?;
+    Ok(graph.ok_or(Error::Unsupported {
+        what: "a graph of nothing",
+    })?)
 }
 
 /// The kernels, loaded into a context.
@@ -83,15 +136,7 @@ pub(crate) struct Kernels {
 impl Kernels {
     /// Translates the PTX for the device; the driver keeps the result in its cache.
     pub(crate) fn load(context: &Arc<CudaContext>) -> Result<Self, ProbeError> {
-        let module = |name: &'static str, ptx: &str| {
-            context.load_module(Ptx::from_src(ptx)).map_err(|error| {
-                if is_out_of_memory(error) {
-                    return error.into();
-                }
-                let log = refusal(context, ptx).unwrap_or_else(|| Error::from(error).to_string());
-                ProbeError::PtxRefused { module: name, log }
-            })
-        };
+        let module = |name, ptx| load(context, name, ptx);
         let finest = |module: &Arc<CudaModule>, stem: &str| -> Result<_, DriverError> {
             let kernel = |format: &str| module.load_function(&format!("{stem}_{format}"));
             // In the order of `Format`.
@@ -125,6 +170,21 @@ impl Kernels {
             descend: product.load_function("descend")?,
         })
     }
+}
+
+/// Translates a file of kernels for the device.
+fn load(
+    context: &Arc<CudaContext>,
+    module: &'static str,
+    ptx: &str,
+) -> Result<Arc<CudaModule>, ProbeError> {
+    context.load_module(Ptx::from_src(ptx)).map_err(|error| {
+        if is_out_of_memory(error) {
+            return error.into();
+        }
+        let log = refusal(context, ptx).unwrap_or_else(|| Error::from(error).to_string());
+        ProbeError::PtxRefused { module, log }
+    })
 }
 
 /// Why the driver's compiler refuses `ptx`, in its own words.
@@ -177,7 +237,7 @@ pub(crate) struct Job<'j, 'a, 'g, T> {
 impl<T: Sample> Job<'_, '_, '_, T> {
     /// Puts the launches into the stream.
     pub(crate) fn enqueue(self, kernels: &Kernels, stream: &Arc<CudaStream>) -> Result<(), Error> {
-        self.with_addresses(stream, |job| job.launch(kernels, stream))
+        self.with_addresses(stream, |job| Ok(job.launch(kernels, stream)?))
     }
 
     /// Makes a graph of the launches.
@@ -186,29 +246,21 @@ impl<T: Sample> Job<'_, '_, '_, T> {
         kernels: &Kernels,
         stream: &Arc<CudaStream>,
     ) -> Result<CudaGraph, Error> {
-        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        let graph = self.with_addresses(stream, |job| {
-            stream.begin_capture(mode)?;
-            let launched = job.launch(kernels, stream);
-            // A capture has to end, whatever became of the launches.
-            let graph = stream.end_capture(CUgraphInstantiate_flags(0));
-            launched.and(graph)
-        })?;
-        graph.ok_or(Error::Unsupported {
-            what: "a graph on this stream",
+        self.with_addresses(stream, |job| {
+            capture(stream, || Ok(job.launch(kernels, stream)?))
         })
     }
 
     /// Runs a graph that [`Job::capture`] made of a job with the same memory and images.
     pub(crate) fn replay(self, graph: &CudaGraph, stream: &Arc<CudaStream>) -> Result<(), Error> {
-        self.with_addresses(stream, |_| graph.launch())
+        self.with_addresses(stream, |_| Ok(graph.launch()?))
     }
 
     /// Checks the arguments, and has `stream` wait for their memory, and later users for `stream`.
     fn with_addresses<R>(
         self,
         stream: &Arc<CudaStream>,
-        submit: impl FnOnce(Addresses<'_>) -> Result<R, DriverError>,
+        submit: impl FnOnce(Addresses<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
         let Batch { images, .. } = self.batch;
         let x = self.reference.place(&self.batch, "reference")?;
@@ -253,7 +305,7 @@ impl<T: Sample> Job<'_, '_, '_, T> {
                 .zip(out)
                 .map(|((address, _), place): (_, Place)| place.at(*address)),
         };
-        Ok(submit(addresses)?)
+        submit(addresses)
     }
 }
 

@@ -4,7 +4,7 @@
 //! driver has to be installed. [`Device::probe`] says in a typed answer whether there is a device that
 //! computes a known pair rightly. All work goes into the caller's stream, all memory is planned before,
 //! and nothing waits for the device until scores are asked for; [`Captured`] is the whole computation
-//! as one graph.
+//! as one graph. [`network`] has what training a network takes beside that.
 //!
 //! Results do not depend on how images are split into batches, on the stream, or on what the workspace
 //! held: they are the same bits. They agree with the portable form within the tolerances of
@@ -22,6 +22,7 @@ mod error;
 mod graph;
 mod images;
 mod metric;
+pub mod network;
 
 pub use cudarc;
 pub use device::Device;

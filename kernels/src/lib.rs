@@ -16,8 +16,12 @@
 //! from the coarsest scale to the finest, `weighted_*` on each, and `finish`. [`Plan`] has the numbers
 //! for all of it. `T` is `u8`, `f16`, `bf16` or `f32`.
 
+//!
+//! [`network`] has the same for the kernels that train networks.
+
 #![forbid(unsafe_code)]
 
+pub mod network;
 mod parameters;
 mod plan;
 
@@ -36,5 +40,15 @@ pub const TERMS: &str = include_str!("../ptx/terms.ptx");
 pub const WEIGHTED: &str = include_str!("../ptx/weighted.ptx");
 /// PTX of `rise`, `total` and `descend`.
 pub const PRODUCT: &str = include_str!("../ptx/product.ptx");
+/// PTX of `conv_forward_8`, `_32` and `_64`.
+pub const CONV_FORWARD: &str = include_str!("../ptx/conv_forward.ptx");
+/// PTX of `conv_input_8`, `_32` and `_64`, and of `fold`.
+pub const CONV_INPUT: &str = include_str!("../ptx/conv_input.ptx");
+/// PTX of `conv_weight_8`, `_32` and `_64`, and of `conv_weight_sum`.
+pub const CONV_WEIGHT: &str = include_str!("../ptx/conv_weight.ptx");
+/// PTX of `squared_error`, `absolute_error` and `relu_backward`.
+pub const LOSS: &str = include_str!("../ptx/loss.ptx");
+/// PTX of `adam` and `sgd`.
+pub const OPTIMIZER: &str = include_str!("../ptx/optimizer.ptx");
 /// PTX of `finish`.
 pub const FINISH: &str = include_str!("../ptx/finish.ptx");

@@ -7,13 +7,13 @@ pub const MAX_SCALES: usize = 8;
 pub const TAPS: usize = 6;
 
 /// Collects the fields of a structure in C's layout.
-struct Bytes<const N: usize> {
+pub(crate) struct Bytes<const N: usize> {
     bytes: [u8; N],
     at: usize,
 }
 
 impl<const N: usize> Bytes<N> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bytes: [0; N],
             at: 0,
@@ -21,13 +21,13 @@ impl<const N: usize> Bytes<N> {
     }
 
     /// Appends a field, aligned to its size.
-    fn put<const B: usize>(&mut self, field: [u8; B]) {
+    pub(crate) fn put<const B: usize>(&mut self, field: [u8; B]) {
         self.at = self.at.next_multiple_of(B);
         self.bytes[self.at..][..B].copy_from_slice(&field);
         self.at += B;
     }
 
-    fn finish(self) -> [u8; N] {
+    pub(crate) fn finish(self) -> [u8; N] {
         debug_assert_eq!(
             self.at.next_multiple_of(8).max(self.at),
             N.next_multiple_of(8)

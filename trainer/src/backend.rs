@@ -1,4 +1,4 @@
-//! What a network needs of a device, and the CPU as one.
+//! What a network needs of a device; the CPU and a CUDA device as ones.
 //!
 //! A training step is a fixed sequence of calls on fixed buffers: the host decides nothing from
 //! one call to the next, and what changes between steps (the batch, the coefficients of the update)
@@ -9,6 +9,7 @@
 //! `images x channels x height x width`, convolution weights `out x in x height x width`.
 
 pub mod cpu;
+pub mod cuda;
 
 use std::ops::Range;
 
@@ -24,6 +25,9 @@ pub enum Error {
     /// MS-SSIM could not be planned.
     #[error(transparent)]
     Metric(#[from] msssim_cpu::Error),
+    /// The CUDA device failed.
+    #[error(transparent)]
+    Cuda(#[from] msssim_cuda::Error),
     /// A batch has more samples than a device addresses.
     #[error(
         "a batch of {images} images of {width}x{height} needs {channels} channels for each, \
@@ -134,6 +138,18 @@ pub trait Backend {
     type Conv2d;
     /// A planned [`Measure`] with the memory that it works in.
     type Measure;
+    /// Calls that were recorded once, to be replayed.
+    type Recording;
+
+    /// Makes `calls`, which are the same calls on the same buffers every time that one `recording` is
+    /// passed; a device may note them down and replay them later without calling.
+    ///
+    /// They may neither upload, download nor plan.
+    fn repeat(
+        &self,
+        recording: &mut Option<Self::Recording>,
+        calls: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error>;
 
     /// A buffer of `len` zeros.
     fn zeros(&self, len: usize) -> Result<Self::Buffer, Error>;

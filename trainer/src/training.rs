@@ -141,6 +141,7 @@ pub struct Training<'b, B: Backend> {
     target: B::Buffer,
     /// The batch on the host, [input, target].
     host: [Vec<f32>; 2],
+    recording: Option<B::Recording>,
 }
 
 impl<'b, B: Backend> Training<'b, B> {
@@ -208,6 +209,7 @@ impl<'b, B: Backend> Training<'b, B> {
             target: backend.zeros(len)?,
             host: [vec![0.0; len], vec![0.0; len]],
             losses: Vec::new(),
+            recording: None,
             backend,
             configuration,
         })
@@ -257,14 +259,25 @@ impl<'b, B: Backend> Training<'b, B> {
 
     /// All that the device computes in a step: the same calls on the same buffers every time.
     fn forward_backward_update(&mut self) -> Result<(), backend::Error> {
-        let (backend, network, gradients) = (self.backend, &mut self.network, &mut self.gradients);
-        let (input, target, parameters) = (&self.input, &self.target, &mut self.parameters);
-        let dparameters = &mut self.dparameters;
-        network.forward(backend, parameters, input)?;
-        self.loss
-            .forward_backward(backend, target, network.output(), gradients.doutput_mut())?;
-        network.backward(backend, parameters, input, gradients, dparameters)?;
-        self.optimizer.update(backend, dparameters, parameters)
+        let Self {
+            backend,
+            network,
+            gradients,
+            loss,
+            optimizer,
+            parameters,
+            dparameters,
+            input,
+            target,
+            recording,
+            ..
+        } = self;
+        backend.repeat(recording, || {
+            network.forward(*backend, parameters, input)?;
+            loss.forward_backward(*backend, target, network.output(), gradients.doutput_mut())?;
+            network.backward(*backend, parameters, input, gradients, dparameters)?;
+            optimizer.update(*backend, dparameters, parameters)
+        })
     }
 
     /// Takes all steps that are left, reports each, and saves now and then and at the end.

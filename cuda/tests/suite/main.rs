@@ -8,5 +8,6 @@ mod card;
 mod conformance;
 mod graph;
 mod misuse;
+mod network;
 mod properties;
 mod support;

@@ -3,6 +3,8 @@
 //! Results are the same bits for any number of threads: sums over images run on one thread each
 //! and are added in the order of the images.
 
+use std::convert::Infallible;
+
 use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward, relu_forward};
 use msssim_cpu::{BatchWorkspace, MsSsim, Params, Size};
 use rayon::prelude::*;
@@ -46,6 +48,15 @@ impl Backend for Cpu {
     type Buffer = Vec<f32>;
     type Conv2d = CpuConv2d;
     type Measure = CpuMeasure;
+    type Recording = Infallible;
+
+    fn repeat(
+        &self,
+        _recording: &mut Option<Infallible>,
+        calls: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        calls()
+    }
 
     fn zeros(&self, len: usize) -> Result<Vec<f32>, Error> {
         Ok(vec![0.0; len])

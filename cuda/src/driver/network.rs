@@ -1,0 +1,307 @@
+//! The launches of the kernels that train networks, one method a kernel.
+//!
+//! Each checks that the memory it is given is as long as its plan says; the plan's launches touch no
+//! more. The argument lists run under the emulator.
+
+use std::sync::Arc;
+
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
+};
+use msssim_kernels::network::{Adam, ConvPlan, ProductLaunch};
+use msssim_kernels::{CONV_FORWARD, CONV_INPUT, CONV_WEIGHT, LOSS, OPTIMIZER};
+
+use super::{load, threads};
+use crate::error::ProbeError;
+
+/// A part of a buffer, made by [`crate::network::Buffer`] alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) address: u64,
+    /// In elements.
+    pub(crate) len: usize,
+}
+
+impl Part {
+    /// # Panics
+    /// If it is not of that length.
+    fn require(&self, what: &str, len: usize) {
+        assert!(
+            self.len == len,
+            "{what} holds {} numbers where {len} are planned",
+            self.len
+        );
+    }
+}
+
+/// A convolution's plan with its taps in device memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlannedConv<'p> {
+    pub(crate) plan: &'p ConvPlan,
+    pub(crate) taps: Part,
+    pub(crate) input_taps: Part,
+}
+
+impl PlannedConv<'_> {
+    /// Elements of the input, the output and the weights.
+    fn lens(&self) -> [usize; 3] {
+        let conv = &self.plan.conv;
+        let [images, ins, outs, height, width, kernel] = [
+            conv.images,
+            conv.in_channels,
+            conv.out_channels,
+            conv.height,
+            conv.width,
+            conv.kernel,
+        ]
+        .map(|n| n as usize);
+        let out_area = conv.out_height() as usize * conv.out_width() as usize;
+        [
+            images * ins * height * width,
+            images * outs * out_area,
+            outs * ins * kernel * kernel,
+        ]
+    }
+
+    fn require(&self, input: &Part, output: &Part, weights: &Part) {
+        let lens = self.lens();
+        input.require("a convolution's input", lens[0]);
+        output.require("a convolution's output", lens[1]);
+        weights.require("a convolution's weights", lens[2]);
+        // Four integers a tap.
+        self.taps.require("taps", 4 * self.plan.taps.len());
+        self.input_taps
+            .require("taps", 4 * self.plan.input_taps.len());
+    }
+}
+
+/// The kernels, loaded into a context.
+#[derive(Debug)]
+pub(crate) struct NetworkKernels {
+    /// By the variants of [`ProductLaunch`].
+    conv_forward: [CudaFunction; 3],
+    conv_input: [CudaFunction; 3],
+    fold: CudaFunction,
+    conv_weight: [CudaFunction; 3],
+    conv_weight_sum: CudaFunction,
+    squared_error: CudaFunction,
+    absolute_error: CudaFunction,
+    relu_backward: CudaFunction,
+    adam: CudaFunction,
+    sgd: CudaFunction,
+}
+
+impl NetworkKernels {
+    pub(crate) fn load(context: &Arc<CudaContext>) -> Result<Self, ProbeError> {
+        let variants = |module: &Arc<CudaModule>, stem: &str| -> Result<_, DriverError> {
+            let kernel = |width: u32| module.load_function(&format!("{stem}_{width}"));
+            Ok([kernel(8)?, kernel(32)?, kernel(64)?])
+        };
+        let forward = load(context, "conv_forward", CONV_FORWARD)?;
+        let input = load(context, "conv_input", CONV_INPUT)?;
+        let weight = load(context, "conv_weight", CONV_WEIGHT)?;
+        let loss = load(context, "loss", LOSS)?;
+        let optimizer = load(context, "optimizer", OPTIMIZER)?;
+        Ok(Self {
+            conv_forward: variants(&forward, "conv_forward")?,
+            conv_input: variants(&input, "conv_input")?,
+            fold: input.load_function("fold")?,
+            conv_weight: variants(&weight, "conv_weight")?,
+            conv_weight_sum: weight.load_function("conv_weight_sum")?,
+            squared_error: loss.load_function("squared_error")?,
+            absolute_error: loss.load_function("absolute_error")?,
+            relu_backward: loss.load_function("relu_backward")?,
+            adam: optimizer.load_function("adam")?,
+            sgd: optimizer.load_function("sgd")?,
+        })
+    }
+
+    pub(crate) fn conv_forward(
+        &self,
+        stream: &CudaStream,
+        conv: &PlannedConv<'_>,
+        input: Part,
+        [weights, bias]: [Part; 2],
+        output: Part,
+    ) -> Result<(), DriverError> {
+        conv.require(&input, &output, &weights);
+        bias.require("biases", conv.plan.conv.out_channels as usize);
+        let parameter = conv.plan.conv.to_bytes();
+        let launch = &conv.plan.forward;
+        let mut arguments = stream.launch_builder(&self.conv_forward[launch.variant]);
+        arguments.arg(&parameter).arg(&conv.taps.address);
+        arguments.arg(&input.address).arg(&weights.address);
+        arguments.arg(&bias.address).arg(&output.address);
+        // SAFETY: `conv_forward_*`'s arguments; see the head of this file.
+        unsafe { arguments.launch(product(launch)) }.map(drop)
+    }
+
+    /// `larger` is memory for the gradient beyond the image; empty where zeros lie there.
+    pub(crate) fn conv_input(
+        &self,
+        stream: &CudaStream,
+        conv: &PlannedConv<'_>,
+        doutput: Part,
+        weights: Part,
+        larger: Part,
+        dinput: Part,
+    ) -> Result<(), DriverError> {
+        conv.require(&dinput, &doutput, &weights);
+        larger.require("the gradient beyond the image", conv.plan.larger);
+        let parameter = conv.plan.conv.to_bytes();
+        let launch = &conv.plan.input;
+        let folds = conv.plan.larger > 0;
+        let written = if folds { larger } else { dinput };
+        let mut arguments = stream.launch_builder(&self.conv_input[launch.variant]);
+        arguments.arg(&parameter).arg(&conv.input_taps.address);
+        arguments.arg(&doutput.address).arg(&weights.address);
+        arguments.arg(&written.address);
+        // SAFETY: `conv_input_*`'s arguments; see the head of this file.
+        unsafe { arguments.launch(product(launch)) }.map(drop)?;
+        if folds {
+            let mut arguments = stream.launch_builder(&self.fold);
+            arguments.arg(&parameter).arg(&larger.address);
+            arguments.arg(&dinput.address);
+            // SAFETY: `fold`'s arguments; see the head of this file.
+            unsafe { arguments.launch(threads(conv.plan.fold_grid)) }.map(drop)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn conv_weight(
+        &self,
+        stream: &CudaStream,
+        conv: &PlannedConv<'_>,
+        input: Part,
+        doutput: Part,
+        parts: Part,
+        [dweights, dbias]: [Part; 2],
+    ) -> Result<(), DriverError> {
+        conv.require(&input, &doutput, &dweights);
+        let plan = conv.plan;
+        dbias.require("biases' gradients", plan.conv.out_channels as usize);
+        parts.require("the parts of a weight gradient", plan.parts);
+        let parameter = plan.conv.to_bytes();
+        let launch = &plan.weight;
+        let mut arguments = stream.launch_builder(&self.conv_weight[launch.variant]);
+        arguments.arg(&parameter).arg(&conv.taps.address);
+        arguments.arg(&input.address).arg(&doutput.address);
+        arguments.arg(&plan.of_part).arg(&parts.address);
+        // SAFETY: `conv_weight_*`'s arguments; see the head of this file.
+        unsafe { arguments.launch(product(launch)) }.map(drop)?;
+        let (channels, weights) = (plan.conv.out_channels, plan.taps.len() as i32);
+        let count = launch.grid[2] as i32;
+        let mut arguments = stream.launch_builder(&self.conv_weight_sum);
+        arguments.arg(&channels).arg(&weights).arg(&count);
+        arguments.arg(&parts.address).arg(&dweights.address);
+        arguments.arg(&dbias.address);
+        // SAFETY: `conv_weight_sum`'s arguments; see the head of this file.
+        unsafe { arguments.launch(threads(plan.sum_grid)) }.map(drop)
+    }
+
+    /// `squared_error` or `absolute_error` of images; `means` has a double for each, counted as two.
+    pub(crate) fn error(
+        &self,
+        stream: &CudaStream,
+        squared: bool,
+        factor: f32,
+        [reference, distorted]: [Part; 2],
+        means: Part,
+        gradient: Part,
+    ) -> Result<(), DriverError> {
+        let images = means.len / 2;
+        distorted.require("distorted", reference.len);
+        gradient.require("gradient", reference.len);
+        let samples = (reference.len / images) as i32;
+        assert!(
+            reference.len.is_multiple_of(images),
+            "{} samples are not {images} images",
+            reference.len
+        );
+        let kernel = if squared {
+            &self.squared_error
+        } else {
+            &self.absolute_error
+        };
+        let mut arguments = stream.launch_builder(kernel);
+        arguments.arg(&samples).arg(&factor);
+        arguments.arg(&reference.address).arg(&distorted.address);
+        arguments.arg(&means.address).arg(&gradient.address);
+        // SAFETY: the kernel's arguments; see the head of this file.
+        unsafe { arguments.launch(threads([images as u32, 1, 1])) }.map(drop)
+    }
+
+    pub(crate) fn relu_backward(
+        &self,
+        stream: &CudaStream,
+        output: Part,
+        doutput: Part,
+    ) -> Result<(), DriverError> {
+        doutput.require("a gradient", output.len);
+        let samples = output.len as i32;
+        let mut arguments = stream.launch_builder(&self.relu_backward);
+        arguments.arg(&samples).arg(&output.address);
+        arguments.arg(&doutput.address);
+        // SAFETY: `relu_backward`'s arguments; see the head of this file.
+        unsafe { arguments.launch(each(output.len)) }.map(drop)
+    }
+
+    /// `state` is the first and second moment.
+    pub(crate) fn adam(
+        &self,
+        stream: &CudaStream,
+        constants: &Adam,
+        coefficients: Part,
+        gradient: Part,
+        state: [Part; 2],
+        parameters: Part,
+    ) -> Result<(), DriverError> {
+        coefficients.require("Adam's coefficients", 3);
+        for part in [gradient, state[0], state[1]] {
+            part.require("gradient or state", parameters.len);
+        }
+        let (constants, count) = (constants.to_bytes(), parameters.len as i32);
+        let mut arguments = stream.launch_builder(&self.adam);
+        arguments.arg(&constants).arg(&count);
+        arguments.arg(&coefficients.address).arg(&gradient.address);
+        arguments.arg(&state[0].address).arg(&state[1].address);
+        arguments.arg(&parameters.address);
+        // SAFETY: `adam`'s arguments; see the head of this file.
+        unsafe { arguments.launch(each(parameters.len)) }.map(drop)
+    }
+
+    pub(crate) fn sgd(
+        &self,
+        stream: &CudaStream,
+        momentum: f32,
+        last_layer: usize,
+        coefficients: Part,
+        [gradient, velocity]: [Part; 2],
+        parameters: Part,
+    ) -> Result<(), DriverError> {
+        coefficients.require("rates", 2);
+        gradient.require("gradient", parameters.len);
+        velocity.require("velocity", parameters.len);
+        let (last_layer, count) = (last_layer as i32, parameters.len as i32);
+        let mut arguments = stream.launch_builder(&self.sgd);
+        arguments.arg(&momentum).arg(&last_layer).arg(&count);
+        arguments.arg(&coefficients.address).arg(&gradient.address);
+        arguments.arg(&velocity.address).arg(&parameters.address);
+        // SAFETY: `sgd`'s arguments; see the head of this file.
+        unsafe { arguments.launch(each(parameters.len)) }.map(drop)
+    }
+}
+
+/// The shape of a product's launch.
+fn product(launch: &ProductLaunch) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: launch.grid.into(),
+        block_dim: (128, 1, 1),
+        shared_mem_bytes: 0,
+    }
+}
+
+/// A thread for each of `len` numbers.
+fn each(len: usize) -> LaunchConfig {
+    threads([len.div_ceil(256) as u32, 1, 1])
+}

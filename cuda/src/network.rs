@@ -1,0 +1,526 @@
+//! What training a network takes: buffers, convolutions, losses and updates on one stream of a device.
+//!
+//! Everything that a [`Network`] is asked for is put into its stream and runs in that order; only
+//! [`Network::download`] and [`Network::measured`] wait. A fixed sequence of calls can be recorded as a graph
+//! and replayed. Results are the same bits run after run: sums are in fixed orders, without atomics.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cudarc::driver::{CudaGraph, CudaSlice, CudaStream, DevicePtr};
+use msssim_core::{Params, Size};
+use msssim_kernels::network::ConvPlan;
+
+use crate::device::Device;
+use crate::driver::network::{NetworkKernels, Part, PlannedConv};
+use crate::driver::{allocate_zeros, capture, forgo_events, with_view};
+use crate::error::{Error, ProbeError};
+use crate::images::{Images, ImagesMut};
+use crate::metric::{MsSsim, Pass, Workspace};
+
+pub use msssim_kernels::network::{Adam, Conv};
+
+/// Numbers in device memory.
+///
+/// Dropping one that a [`Recording`] uses is fine: the recording keeps it.
+#[derive(Debug)]
+pub struct Buffer {
+    memory: Rc<CudaSlice<f32>>,
+}
+
+impl Buffer {
+    /// How many numbers it holds.
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A planned convolution with the memory that it works in.
+#[derive(Debug)]
+pub struct Convolution {
+    plan: ConvPlan,
+    taps: Rc<CudaSlice<i32>>,
+    input_taps: Rc<CudaSlice<i32>>,
+    larger: Option<Buffer>,
+    parts: Buffer,
+}
+
+/// How images are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Comparison {
+    /// The mean of `(distorted - reference)^2` over an image's samples.
+    SquaredError,
+    /// The mean of `|distorted - reference|`; its derivative at 0 is 0.
+    AbsoluteError,
+    /// MS-SSIM by these parameters.
+    MsSsim(Params),
+}
+
+/// A planned [`Comparison`] with the memory that it works in.
+#[derive(Debug)]
+pub struct Measure {
+    kind: Rc<Kind>,
+    images: usize,
+    samples: usize,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The means of the images, doubles as pairs of floats.
+    Error {
+        squared: bool,
+        means: Buffer,
+    },
+    MsSsim(Box<RefCell<Scoring>>),
+}
+
+/// What MS-SSIM works with.
+#[derive(Debug)]
+struct Scoring {
+    metric: MsSsim,
+    workspace: Workspace,
+    /// The weight of each image's score, and the factor that they were made of.
+    upstream: CudaSlice<f32>,
+    factor: f32,
+}
+
+/// A sequence of calls as a graph, made by [`Network::record`].
+pub struct Recording {
+    // Dropped before the memory that it uses.
+    graph: CudaGraph,
+    _memory: Vec<Rc<dyn Any>>,
+}
+
+/// A device for training.
+pub struct Network {
+    device: Device,
+    stream: Arc<CudaStream>,
+    kernels: NetworkKernels,
+    /// The memory used since recording began.
+    recording: RefCell<Option<Vec<Rc<dyn Any>>>>,
+}
+
+impl Network {
+    /// Opens device number `ordinal` for training. It has a stream of its own, which nothing else uses.
+    ///
+    /// # Errors
+    /// A [`ProbeError`] that says what is missing.
+    pub fn open(ordinal: usize) -> Result<Self, ProbeError> {
+        let device = Device::open(ordinal)?;
+        let stream = device.new_stream()?;
+        // No buffer is ever seen by another stream, so none has to be waited for.
+        forgo_events(device.context());
+        let kernels = NetworkKernels::load(device.context())?;
+        Ok(Self {
+            device,
+            stream,
+            kernels,
+            recording: RefCell::new(None),
+        })
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    pub fn zeros(&self, len: usize) -> Result<Buffer, Error> {
+        let memory = allocate_zeros(&self.stream, len)?;
+        Ok(Buffer {
+            memory: Rc::new(memory),
+        })
+    }
+
+    /// Copies `values` to the start of `buffer`.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If the buffer is shorter.
+    pub fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
+        let part = self.part(buffer, 0..values.len());
+        let stream = &self.stream;
+        Ok(with_view(stream, part, |mut view| {
+            stream.memcpy_htod(values, &mut view)
+        })?)
+    }
+
+    /// Waits for the device and copies the start of `buffer` to `values`.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], which may be that of an earlier launch.
+    ///
+    /// # Panics
+    /// If the buffer is shorter.
+    pub fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
+        let from = buffer.memory.slice(0..values.len());
+        self.stream.memcpy_dtoh(&from, values)?;
+        Ok(self.stream.synchronize()?)
+    }
+
+    /// Plans a convolution.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a count of 0, an even kernel, or more than 2^31 elements;
+    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    pub fn plan_conv2d(&self, conv: Conv) -> Result<Convolution, Error> {
+        let plan = ConvPlan::new(conv).ok_or(Error::Unsupported {
+            what: "convolutions of such a shape (counts of 0, an even kernel, or 2^31 elements)",
+        })?;
+        let table = |taps: &[msssim_kernels::network::Tap]| -> Result<_, Error> {
+            let numbers: Vec<i32> = taps.iter().flat_map(|tap| tap.to_array()).collect();
+            Ok(Rc::new(self.stream.clone_htod(&numbers)?))
+        };
+        Ok(Convolution {
+            taps: table(&plan.taps)?,
+            input_taps: table(&plan.input_taps)?,
+            larger: match plan.larger {
+                0 => None,
+                larger => Some(self.zeros(larger)?),
+            },
+            parts: self.zeros(plan.parts)?,
+            plan,
+        })
+    }
+
+    /// `output = activation(weights * input + bias)`; `weight` and `bias` are ranges of `parameters`.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If a buffer or range is not of the planned length.
+    pub fn conv2d_forward(
+        &self,
+        conv: &Convolution,
+        parameters: &Buffer,
+        [weight, bias]: [Range<usize>; 2],
+        input: &Buffer,
+        output: &mut Buffer,
+    ) -> Result<(), Error> {
+        Ok(self.kernels.conv_forward(
+            &self.stream,
+            &self.planned(conv),
+            self.whole(input),
+            [self.part(parameters, weight), self.part(parameters, bias)],
+            self.whole(output),
+        )?)
+    }
+
+    /// The gradients by a convolution's weights, biases and, where wanted, input, from that by its output.
+    /// `input` and `output` are those of the forward call; `doutput` is used up.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If a buffer or range is not of the planned length.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the forward call's buffers and the gradient of each"
+    )]
+    pub fn conv2d_backward(
+        &self,
+        conv: &Convolution,
+        parameters: &Buffer,
+        [weight, bias]: [Range<usize>; 2],
+        input: &Buffer,
+        output: &Buffer,
+        doutput: &mut Buffer,
+        dinput: Option<&mut Buffer>,
+        dparameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        let planned = self.planned(conv);
+        let (input, dout) = (self.whole(input), self.whole(doutput));
+        if conv.plan.conv.relu {
+            let out = self.whole(output);
+            self.kernels.relu_backward(&self.stream, out, dout)?;
+        }
+        let gradients = [
+            self.part(dparameters, weight.clone()),
+            self.part(dparameters, bias),
+        ];
+        let parts = self.whole(&conv.parts);
+        self.kernels
+            .conv_weight(&self.stream, &planned, input, dout, parts, gradients)?;
+        if let Some(dinput) = dinput {
+            let weights = self.part(parameters, weight);
+            let larger = conv
+                .larger
+                .as_ref()
+                .map_or(Part { address: 0, len: 0 }, |larger| self.whole(larger));
+            let din = self.whole(dinput);
+            self.kernels
+                .conv_input(&self.stream, &planned, dout, weights, larger, din)?;
+        }
+        Ok(())
+    }
+
+    /// Plans a comparison of `images` images of `channels` planes.
+    ///
+    /// # Errors
+    /// Those of [`MsSsim::new`] and [`MsSsim::workspace`].
+    pub fn plan_measure(
+        &self,
+        comparison: Comparison,
+        images: usize,
+        channels: usize,
+        size: Size,
+    ) -> Result<Measure, Error> {
+        let too_large = Error::TooLarge {
+            images,
+            channels,
+            size,
+        };
+        let samples = [channels, size.height, size.width]
+            .iter()
+            .try_fold(images, |product, n| product.checked_mul(*n))
+            .filter(|&n| n > 0 && n < 1 << 31)
+            .ok_or(too_large)?;
+        let error = |squared| -> Result<Kind, Error> {
+            let means = self.zeros(2 * images)?;
+            Ok(Kind::Error { squared, means })
+        };
+        let kind = match comparison {
+            Comparison::SquaredError => error(true)?,
+            Comparison::AbsoluteError => error(false)?,
+            Comparison::MsSsim(params) => {
+                let metric = MsSsim::new(size, channels, &params)?;
+                let stream = &self.stream;
+                let workspace = metric.workspace(&self.device, stream, images, Pass::Gradient)?;
+                Kind::MsSsim(Box::new(RefCell::new(Scoring {
+                    metric,
+                    workspace,
+                    upstream: stream.clone_htod(&vec![0.0f32; images])?,
+                    factor: 0.0,
+                })))
+            }
+        };
+        Ok(Measure {
+            kind: Rc::new(kind),
+            images,
+            samples,
+        })
+    }
+
+    /// Compares each image; `gradient` receives `factor` times the gradient of the mean over the images by
+    /// `distorted`. The factor of MS-SSIM is uploaded where it is new, so not within a recording.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If a buffer is not of the planned length.
+    pub fn measure_and_gradient(
+        &self,
+        measure: &Measure,
+        reference: &Buffer,
+        distorted: &Buffer,
+        factor: f32,
+        gradient: &mut Buffer,
+    ) -> Result<(), Error> {
+        let lens = [reference, distorted, gradient].map(Buffer::len);
+        assert!(
+            lens == [measure.samples; 3],
+            "reference, distorted and gradient hold {lens:?} samples where {} are planned",
+            measure.samples
+        );
+        let [x, y, out] = [reference, distorted, gradient].map(|buffer| self.whole(buffer));
+        match &*measure.kind {
+            Kind::Error { squared, means } => {
+                // The derivative of a square has a 2.
+                let factor = if *squared { 2.0 * factor } else { factor };
+                let factor = factor / measure.samples as f32;
+                let means = self.whole(means);
+                let stream = &self.stream;
+                self.kernels
+                    .error(stream, *squared, factor, [x, y], means, out)?;
+            }
+            Kind::MsSsim(scoring) => {
+                self.keep(&measure.kind);
+                let Scoring {
+                    metric,
+                    workspace,
+                    upstream,
+                    factor: known,
+                } = &mut *scoring.borrow_mut();
+                if *known != factor {
+                    if self.recording.borrow().is_some() {
+                        return Err(Error::Unsupported {
+                            what: "a new factor within a recording",
+                        });
+                    }
+                    let weights = vec![factor / measure.images as f32; measure.images];
+                    self.stream.memcpy_htod(&weights, upstream)?;
+                    *known = factor;
+                }
+                let images =
+                    [reference, distorted].map(|buffer| Images::planar(buffer.memory.as_view()));
+                with_view(&self.stream, out, |view| {
+                    metric.enqueue_score_and_gradient(
+                        workspace,
+                        &images[0],
+                        &images[1],
+                        Some(&upstream.as_view()),
+                        &mut ImagesMut::planar(view),
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the device: each image's mean of the last [`Network::measure_and_gradient`].
+    ///
+    /// # Errors
+    /// [`Error::Driver`], which may be that of an earlier launch.
+    pub fn measured(&self, measure: &Measure) -> Result<Vec<f64>, Error> {
+        match &*measure.kind {
+            Kind::Error { means, .. } => {
+                let mut halves = vec![0.0f32; means.len()];
+                self.download(means, &mut halves)?;
+                let double = |pair: &[f32]| {
+                    let [low, high] = [pair[0], pair[1]].map(|half| u64::from(half.to_bits()));
+                    f64::from_bits(high << 32 | low)
+                };
+                Ok(halves.chunks_exact(2).map(double).collect())
+            }
+            Kind::MsSsim(scoring) => {
+                let scoring = &mut *scoring.borrow_mut();
+                let scores = scoring.workspace.scores()?;
+                Ok(scores.iter().map(|score| score.value).collect())
+            }
+        }
+    }
+
+    /// One step of Adam over all parameters (Kingma and Ba 2015, algorithm 1); `coefficients` are the
+    /// rate, `1 / (1 - beta1^t)` and `1 / (1 - beta2^t)`.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If the buffers differ in length.
+    pub fn adam(
+        &self,
+        constants: &Adam,
+        coefficients: &Buffer,
+        gradient: &Buffer,
+        [first, second]: [&mut Buffer; 2],
+        parameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        let state = [self.whole(first), self.whole(second)];
+        let (coefficients, gradient) = (self.whole(coefficients), self.whole(gradient));
+        let parameters = self.whole(parameters);
+        let stream = &self.stream;
+        Ok(self
+            .kernels
+            .adam(stream, constants, coefficients, gradient, state, parameters)?)
+    }
+
+    /// One step of gradient descent with momentum; `coefficients` are the rates before the parameter
+    /// `last_layer` and from it on.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If the buffers differ in length.
+    pub fn sgd(
+        &self,
+        momentum: f32,
+        last_layer: usize,
+        coefficients: &Buffer,
+        gradient: &Buffer,
+        velocity: &mut Buffer,
+        parameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        let state = [self.whole(gradient), self.whole(velocity)];
+        let (coefficients, parameters) = (self.whole(coefficients), self.whole(parameters));
+        let stream = &self.stream;
+        Ok(self.kernels.sgd(
+            stream,
+            momentum,
+            last_layer,
+            coefficients,
+            state,
+            parameters,
+        )?)
+    }
+
+    /// Records what `calls` put into the stream, without running it. They may not upload, download or
+    /// plan; the recording keeps the memory that they use.
+    ///
+    /// # Errors
+    /// What `calls` return, [`Error::Driver`].
+    pub fn record<E: From<Error>>(
+        &self,
+        calls: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Recording, E> {
+        *self.recording.borrow_mut() = Some(Vec::new());
+        let graph = capture(&self.stream, calls);
+        let memory = self.recording.borrow_mut().take().unwrap_or_default();
+        Ok(Recording {
+            graph: graph?,
+            _memory: memory,
+        })
+    }
+
+    /// Puts one run of what was recorded into the stream.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    pub fn replay(&self, recording: &Recording) -> Result<(), Error> {
+        Ok(recording.graph.launch()?)
+    }
+
+    /// Notes memory that the calls being recorded use.
+    fn keep<M: Any>(&self, memory: &Rc<M>) {
+        if let Some(kept) = &mut *self.recording.borrow_mut() {
+            kept.push(memory.clone());
+        }
+    }
+
+    fn part(&self, buffer: &Buffer, range: Range<usize>) -> Part {
+        self.keep(&buffer.memory);
+        let view = buffer.memory.slice(range.clone());
+        let (address, _) = view.device_ptr(&self.stream);
+        Part {
+            address,
+            len: range.len(),
+        }
+    }
+
+    fn whole(&self, buffer: &Buffer) -> Part {
+        self.part(buffer, 0..buffer.len())
+    }
+
+    fn planned<'c>(&self, conv: &'c Convolution) -> PlannedConv<'c> {
+        let part = |taps: &Rc<CudaSlice<i32>>| {
+            self.keep(taps);
+            let (address, _) = taps.device_ptr(&self.stream);
+            Part {
+                address,
+                len: taps.len(),
+            }
+        };
+        PlannedConv {
+            plan: &conv.plan,
+            taps: part(&conv.taps),
+            input_taps: part(&conv.input_taps),
+        }
+    }
+}

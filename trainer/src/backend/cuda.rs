@@ -1,0 +1,220 @@
+//! A CUDA device as a backend: the calls of `msssim_cuda::network` under the names of [`Backend`].
+//!
+//! A step's calls go through once, are recorded the second time, and replayed as one graph from then on.
+
+use msssim_cpu::layers::Padding;
+use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Convolution, Measure, Network};
+use msssim_cuda::{Params, ProbeError, Size, network};
+
+use super::{Activation, AdamConstants, Backend, ConvLayer, Error, ImageBatch};
+
+/// The device, with a stream of its own.
+pub struct Cuda {
+    network: Network,
+}
+
+impl Cuda {
+    /// The first device.
+    ///
+    /// # Errors
+    /// What is missing for one.
+    pub fn new() -> Result<Self, ProbeError> {
+        Ok(Self {
+            network: Network::open(0)?,
+        })
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        self.network.name()
+    }
+}
+
+/// A planned convolution, and the layer that it is.
+#[derive(Debug)]
+pub struct CudaConv2d {
+    conv: Convolution,
+    layer: ConvLayer,
+}
+
+/// What has become of a step's calls.
+pub enum Recording {
+    /// They went through once, so that what they upload at first is there.
+    Warm,
+    /// They are a graph.
+    Recorded(network::Recording),
+}
+
+impl Backend for Cuda {
+    type Buffer = Buffer;
+    type Conv2d = CudaConv2d;
+    type Measure = Measure;
+    type Recording = Recording;
+
+    fn repeat(
+        &self,
+        recording: &mut Option<Recording>,
+        calls: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match recording {
+            None => {
+                calls()?;
+                *recording = Some(Recording::Warm);
+            }
+            Some(Recording::Warm) => {
+                let recorded = self.network.record(calls)?;
+                self.network.replay(&recorded)?;
+                *recording = Some(Recording::Recorded(recorded));
+            }
+            Some(Recording::Recorded(recorded)) => self.network.replay(recorded)?,
+        }
+        Ok(())
+    }
+
+    fn zeros(&self, len: usize) -> Result<Buffer, Error> {
+        Ok(self.network.zeros(len)?)
+    }
+
+    fn upload(&self, values: &[f32], buffer: &mut Buffer) -> Result<(), Error> {
+        Ok(self.network.upload(values, buffer)?)
+    }
+
+    fn download(&self, buffer: &Buffer, values: &mut [f32]) -> Result<(), Error> {
+        Ok(self.network.download(buffer, values)?)
+    }
+
+    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<CudaConv2d, Error> {
+        let shape = layer.shape;
+        // Too large for 32 bits is too large for the kernels, and is refused as any other such shape.
+        let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        let conv = self.network.plan_conv2d(Conv {
+            images: int(shape.batch),
+            in_channels: int(shape.in_channels),
+            out_channels: int(shape.out_channels),
+            height: int(shape.height),
+            width: int(shape.width),
+            kernel: int(shape.kernel),
+            stride: int(shape.stride),
+            replicate: shape.padding == Padding::Replicate,
+            relu: layer.activation == Activation::Relu,
+        })?;
+        Ok(CudaConv2d {
+            conv,
+            layer: layer.clone(),
+        })
+    }
+
+    fn conv2d_forward(
+        &self,
+        conv: &mut CudaConv2d,
+        parameters: &Buffer,
+        input: &Buffer,
+        output: &mut Buffer,
+    ) -> Result<(), Error> {
+        let ranges = [conv.layer.weight.clone(), conv.layer.bias.clone()];
+        Ok(self
+            .network
+            .conv2d_forward(&conv.conv, parameters, ranges, input, output)?)
+    }
+
+    fn conv2d_backward(
+        &self,
+        conv: &mut CudaConv2d,
+        parameters: &Buffer,
+        input: &Buffer,
+        output: &Buffer,
+        doutput: &mut Buffer,
+        dinput: Option<&mut Buffer>,
+        dparameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        let ranges = [conv.layer.weight.clone(), conv.layer.bias.clone()];
+        Ok(self.network.conv2d_backward(
+            &conv.conv,
+            parameters,
+            ranges,
+            input,
+            output,
+            doutput,
+            dinput,
+            dparameters,
+        )?)
+    }
+
+    fn plan_measure(&self, measure: super::Measure, batch: ImageBatch) -> Result<Measure, Error> {
+        batch.checked_len()?;
+        let comparison = match measure {
+            super::Measure::SquaredError => Comparison::SquaredError,
+            super::Measure::AbsoluteError => Comparison::AbsoluteError,
+            super::Measure::MsSsim => Comparison::MsSsim(Params {
+                data_range: 1.0,
+                ..Params::SNELL_2017
+            }),
+        };
+        let size = Size {
+            width: batch.width,
+            height: batch.height,
+        };
+        Ok(self
+            .network
+            .plan_measure(comparison, batch.images, batch.channels, size)?)
+    }
+
+    fn measure_and_gradient(
+        &self,
+        measure: &mut Measure,
+        reference: &Buffer,
+        distorted: &Buffer,
+        factor: f32,
+        gradient: &mut Buffer,
+    ) -> Result<(), Error> {
+        Ok(self
+            .network
+            .measure_and_gradient(measure, reference, distorted, factor, gradient)?)
+    }
+
+    fn measured(&self, measure: &Measure) -> Result<f64, Error> {
+        let of_images = self.network.measured(measure)?;
+        Ok(of_images.iter().sum::<f64>() / of_images.len() as f64)
+    }
+
+    fn adam(
+        &self,
+        constants: &AdamConstants,
+        coefficients: &Buffer,
+        gradient: &Buffer,
+        first_moment: &mut Buffer,
+        second_moment: &mut Buffer,
+        parameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        let constants = Adam {
+            beta1: constants.beta1,
+            beta2: constants.beta2,
+            complement1: constants.complement1,
+            complement2: constants.complement2,
+            epsilon: constants.epsilon,
+        };
+        let state = [first_moment, second_moment];
+        Ok(self
+            .network
+            .adam(&constants, coefficients, gradient, state, parameters)?)
+    }
+
+    fn sgd(
+        &self,
+        momentum: f32,
+        last_layer: usize,
+        coefficients: &Buffer,
+        gradient: &Buffer,
+        velocity: &mut Buffer,
+        parameters: &mut Buffer,
+    ) -> Result<(), Error> {
+        Ok(self.network.sgd(
+            momentum,
+            last_layer,
+            coefficients,
+            gradient,
+            velocity,
+            parameters,
+        )?)
+    }
+}
