@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaStream};
 use msssim_core::{Params, Plane, PlaneMut, Size};
 
-use crate::driver::{Kernels, version};
+use crate::driver::{Kernels, new_stream, version};
 use crate::error::{Error, ProbeError, Version};
 use crate::images::{Images, ImagesMut};
 use crate::metric::{MsSsim, Pass};
@@ -100,7 +100,7 @@ impl Device {
     /// # Errors
     /// [`Error::Driver`].
     pub fn new_stream(&self) -> Result<Arc<CudaStream>, Error> {
-        Ok(self.inner.context.new_stream()?)
+        Ok(new_stream(&self.inner.context)?)
     }
 
     /// The context, for memory and streams through cudarc.

@@ -10,7 +10,7 @@ pub(crate) mod network;
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::sys::{
     CUgraphInstantiate_flags, CUjit_option, CUresult, CUstreamCaptureMode, cuDriverGetVersion,
@@ -98,11 +98,21 @@ pub(crate) fn with_view<R>(
     result
 }
 
+/// Held by captures, and by what may synchronise a whole context, which spoils every capture in it.
+static CAPTURES: Mutex<()> = Mutex::new(());
+
+/// A new stream, once no stream is being captured: the first of a context synchronises it.
+pub(crate) fn new_stream(context: &Arc<CudaContext>) -> Result<Arc<CudaStream>, DriverError> {
+    let _alone = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+    context.new_stream()
+}
+
 /// Makes a graph of what `calls` put into the stream.
 pub(crate) fn capture<E: From<Error>>(
     stream: &Arc<CudaStream>,
     calls: impl FnOnce() -> Result<(), E>,
 ) -> Result<CudaGraph, E> {
+    let _alone = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
     let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
     stream.begin_capture(mode).map_err(Error::from)?;
     let called = calls();

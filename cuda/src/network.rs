@@ -461,8 +461,8 @@ impl Network {
         )?)
     }
 
-    /// Records what `calls` put into the stream, without running it. They may not upload, download or
-    /// plan; the recording keeps the memory that they use.
+    /// Records what `calls` put into the stream, without running it. They may not upload, download,
+    /// plan, or open a device; the recording keeps the memory that they use.
     ///
     /// # Errors
     /// What `calls` return, [`Error::Driver`].

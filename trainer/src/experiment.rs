@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceName;
 use crate::evaluation::Channels;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
@@ -53,6 +54,9 @@ pub struct Experiment {
     pub train: Option<PathBuf>,
     /// Folders of test images; none for procedural ones.
     pub test: Vec<PathBuf>,
+    /// What trains.
+    #[serde(default)]
+    pub device: DeviceName,
 }
 
 impl Default for Experiment {
@@ -69,6 +73,7 @@ impl Default for Experiment {
             learning_rate: None,
             train: None,
             test: Vec::new(),
+            device: DeviceName::Cpu,
         }
     }
 }
@@ -164,6 +169,10 @@ impl Experiment {
             [] => "procedural images, other ones".to_owned(),
             folders => folders.iter().map(folder).collect::<Vec<_>>().join(", "),
         };
+        let trainer = match self.device {
+            DeviceName::Cpu => "the processor's threads",
+            DeviceName::Cuda => "a CUDA device, in f32",
+        };
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
             Channels::Ycbcr => "luma and colour differences together",
@@ -183,6 +192,7 @@ impl Experiment {
                 format!("{} crops of {1} x {1}", self.batch, self.patch),
             ),
             ("optimiser", optimizer),
+            ("trained by", trainer.to_owned()),
             ("seed", self.seed.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

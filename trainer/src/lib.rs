@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod colour;
 pub mod commands;
 pub mod dead_leaves;
+pub mod device;
 pub mod evaluation;
 pub mod experiment;
 pub mod loss;

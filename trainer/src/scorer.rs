@@ -1,6 +1,5 @@
 //! Where images are scored: on the CPU's threads or on a CUDA device.
 
-use std::fmt;
 use std::sync::Arc;
 
 use msssim_core::{Params, Plane, Score, Size};
@@ -8,16 +7,7 @@ use msssim_cuda::cudarc::driver::CudaStream;
 use msssim_cuda::{Device, Images, Pass, ProbeError};
 use thiserror::Error;
 
-/// What a user asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choice {
-    /// The processor's threads
-    Cpu,
-    /// The first CUDA device, or an error that says what is missing
-    Cuda,
-    /// The first CUDA device where there is one, else the processor; says which
-    Auto,
-}
+use crate::device::DeviceName;
 
 /// Why images could not be scored.
 #[derive(Debug, Error)]
@@ -53,42 +43,19 @@ pub enum Scorer {
     },
 }
 
-impl fmt::Display for Scorer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("the CPU"),
-            Self::Cuda { device, .. } => f.write_str(device.name()),
-        }
-    }
-}
-
 impl Scorer {
-    /// The place that `choice` names. What is chosen behind the user's back is put in words for
-    /// them: the second value, where `choice` is [`Choice::Auto`].
+    /// Makes `device` ready.
     ///
     /// # Errors
-    /// What keeps a CUDA device from being used, for [`Choice::Cuda`].
-    pub fn new(choice: Choice) -> Result<(Self, Option<String>), ProbeError> {
-        let cuda = || -> Result<Self, ProbeError> {
-            let device = Device::probe()?;
-            let stream = device.new_stream()?;
-            Ok(Self::Cuda { device, stream })
-        };
-        match choice {
-            Choice::Cpu => Ok((Self::Cpu, None)),
-            Choice::Cuda => Ok((cuda()?, None)),
-            Choice::Auto => Ok(match cuda() {
-                Ok(scorer) => {
-                    let words = format!("scoring on {scorer}");
-                    (scorer, Some(words))
-                }
-                Err(error) => (
-                    Self::Cpu,
-                    Some(format!(
-                        "scoring on the CPU, for want of a CUDA device: {error}"
-                    )),
-                ),
-            }),
+    /// What keeps a CUDA device from being used.
+    pub fn new(device: DeviceName) -> Result<Self, ProbeError> {
+        match device {
+            DeviceName::Cpu => Ok(Self::Cpu),
+            DeviceName::Cuda => {
+                let device = Device::probe()?;
+                let stream = device.new_stream()?;
+                Ok(Self::Cuda { device, stream })
+            }
         }
     }
 

@@ -151,11 +151,15 @@ fn devices_are_chosen_in_words() {
     let auto = run(&arguments("auto"));
     assert!(auto.status.success());
     let words = String::from_utf8_lossy(&auto.stderr).into_owned();
-    assert!(words.starts_with("scoring on "), "{words}");
-    if words.starts_with("scoring on the CPU") {
+    assert!(words.contains("computing on "), "{words}");
+    if words.contains("computing on the CPU") {
         assert_eq!(String::from_utf8_lossy(&auto.stdout), on_cpu);
         let words = refusal(&arguments("cuda"));
         assert!(words.contains("--device cuda: no CUDA d"), "{words}");
+        let run = folder.path().join("run");
+        let words = refusal(&["train", "sr", "--device", "cuda", "--out", text(&run)]);
+        assert!(words.contains("--device cuda: no CUDA d"), "{words}");
+        assert!(!run.exists(), "a folder for a run that cannot begin");
     }
 }
 

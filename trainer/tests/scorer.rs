@@ -2,7 +2,8 @@
 //! stays loaded.
 
 use msssim_core::{Error, Params, Plane, Size};
-use msssim_trainer::scorer::{Choice, ScoreError, Scorer};
+use msssim_trainer::device::{Choice, DeviceName};
+use msssim_trainer::scorer::{ScoreError, Scorer};
 
 const SIZE: Size = Size {
     width: 61,
@@ -30,10 +31,11 @@ fn borrow(planes: &[Vec<f32>]) -> Vec<Plane<'_>> {
 #[test]
 fn both_places_give_one_score() {
     msssim_emulated_libcuda::load().expect("the emulator");
-    let (cpu, words) = Scorer::new(Choice::Cpu).expect("the CPU");
-    assert_eq!((cpu.to_string(), words), ("the CPU".to_owned(), None));
-    let (cuda, words) = Scorer::new(Choice::Auto).expect("the emulator");
-    assert_eq!(words.as_deref(), Some("scoring on PTX emulator"));
+    let (device, words) = Choice::Auto.resolve();
+    assert_eq!(device, DeviceName::Cuda);
+    assert_eq!(words.as_deref(), Some("computing on PTX emulator"));
+    let [cpu, cuda] =
+        [DeviceName::Cpu, device].map(|device| Scorer::new(device).expect("a device"));
 
     let (x, y) = (planes(1), planes(2));
     let (x, y) = (borrow(&x), borrow(&y));

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
+use super::progress::say;
+use crate::device::{Choice, DeviceName};
 use crate::evaluation::Channels;
 use crate::experiment::{Experiment, OptimizerName};
 use crate::run_folder::RunFolder;
@@ -39,6 +41,9 @@ pub(super) struct ExperimentOptions {
     /// Learning rate [default: that of the optimizer's paper]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
+    /// What trains [default: cpu]
+    #[arg(long, value_enum)]
+    device: Option<Choice>,
 }
 
 /// Where a run goes, and whether it is a new one.
@@ -55,6 +60,10 @@ pub(super) struct RunOptions {
 impl ExperimentOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Experiment, test: &[PathBuf]) -> Experiment {
+        let device = self.device.map(Choice::resolve);
+        if let Some((_, Some(words))) = &device {
+            say(words);
+        }
         Experiment {
             seed: self.seed.unwrap_or(known.seed),
             steps: self.steps.unwrap_or(known.steps),
@@ -65,6 +74,7 @@ impl ExperimentOptions {
             optimizer: self.optimizer.unwrap_or(known.optimizer),
             learning_rate: self.learning_rate.or(known.learning_rate),
             train: self.train.clone().or_else(|| known.train.clone()),
+            device: device.map_or(known.device, |(device, _)| device),
             test: if test.is_empty() {
                 known.test.clone()
             } else {
@@ -124,6 +134,11 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
     {
         return refuse("--learning-rate", "above 0");
     }
+    if experiment.device == DeviceName::Cuda {
+        // Before a folder is made for a run that cannot begin.
+        msssim_cuda::Device::probe()
+            .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+    }
     Ok(())
 }
 
@@ -153,7 +168,7 @@ mod tests {
                 stated.push(format!("--{name}={value}"));
             }
         }
-        assert_eq!(stated.len(), 8, "{stated:?}");
+        assert_eq!(stated.len(), 9, "{stated:?}");
         let matches = command.get_matches_from(stated);
         let options = ExperimentOptions::from_arg_matches(&matches).unwrap();
         let defaults = Experiment::default();
@@ -163,6 +178,7 @@ mod tests {
             patch: 0,
             scale: 0,
             seed: 0,
+            device: DeviceName::Cuda,
             ..defaults.clone()
         };
         assert_eq!(options.over(&other, &[]), defaults);

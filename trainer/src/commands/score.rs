@@ -7,10 +7,12 @@ use clap::{Args, ValueEnum};
 use msssim_cpu::{Error, Params, Plane, Score, Size};
 use serde::Serialize;
 
+use super::progress::say;
 use super::{Failure, Outcome};
 use crate::colour::luma_601;
+use crate::device::Choice;
 use crate::picture::Picture;
-use crate::scorer::{Choice, ScoreError, Scorer};
+use crate::scorer::{ScoreError, Scorer};
 
 /// Compare images with MS-SSIM
 ///
@@ -100,11 +102,12 @@ struct Scale {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     let reference = Picture::open(&arguments.reference)?;
-    let (scorer, words) = Scorer::new(arguments.device)
-        .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+    let (device, words) = arguments.device.resolve();
     if let Some(words) = words {
-        writeln!(std::io::stderr(), "{words}")?;
+        say(&words);
     }
+    let scorer =
+        Scorer::new(device).map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
     for path in &arguments.distorted {
         let distorted = Picture::open(path)?;
         let score = compare(&reference, &distorted, &scorer, arguments)

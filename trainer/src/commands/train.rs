@@ -10,8 +10,11 @@ use clap::{Args, Subcommand};
 use super::options::{ExperimentOptions, RunOptions};
 use super::progress::{Progress, clock, say};
 use super::{Failure, Outcome, interrupt};
+use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
+use crate::backend::cuda::Cuda;
 use crate::checkpoint::Checkpoint;
+use crate::device::DeviceName;
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::patches::{Loader, Source};
@@ -100,6 +103,24 @@ pub(super) fn train(
     source: Source,
     stop: &AtomicBool,
 ) -> Result<Trained, Failure> {
+    match experiment.device {
+        DeviceName::Cpu => train_on(&Cpu, folder, experiment, loss, source, stop),
+        DeviceName::Cuda => {
+            let cuda =
+                Cuda::new().map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+            train_on(&cuda, folder, experiment, loss, source, stop)
+        }
+    }
+}
+
+fn train_on<B: Backend>(
+    backend: &B,
+    folder: &RunFolder,
+    experiment: &Experiment,
+    loss: Loss,
+    source: Source,
+    stop: &AtomicBool,
+) -> Result<Trained, Failure> {
     let configuration = experiment.configuration(loss);
     let path = weights(folder, loss);
     let mut training = if path.exists() {
@@ -112,9 +133,9 @@ pub(super) fn train(
                 path.display()
             )));
         }
-        Training::resume(&Cpu, &checkpoint)?
+        Training::resume(backend, &checkpoint)?
     } else {
-        Training::new(&Cpu, configuration)?
+        Training::new(backend, configuration)?
     };
 
     let begun_at = training.losses().len();

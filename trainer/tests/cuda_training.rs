@@ -1,0 +1,103 @@
+//! Training on a CUDA device, here the emulated one. In a process of its own: the emulator stays loaded.
+
+use msssim_trainer::backend::Backend;
+use msssim_trainer::backend::cpu::Cpu;
+use msssim_trainer::backend::cuda::Cuda;
+use msssim_trainer::checkpoint::Checkpoint;
+use msssim_trainer::loss::Loss;
+use msssim_trainer::optimizer::Optimizer;
+use msssim_trainer::patches::{Loader, Source};
+use msssim_trainer::schedule::Schedule;
+use msssim_trainer::training::{Configuration, Training};
+
+fn cuda() -> Cuda {
+    if std::env::var_os("MSSSIM_REQUIRE_GPU").is_none() {
+        msssim_emulated_libcuda::load().expect("the emulator");
+    }
+    Cuda::new().expect("a device")
+}
+
+/// Two luma crops of 9 x 9.
+fn small(loss: Loss, optimizer: Optimizer, steps: u64) -> Configuration {
+    let mut configuration = Configuration {
+        optimizer,
+        schedule: Schedule::Cosine { warm_up: 2 },
+        ..Configuration::new(loss, steps, 5)
+    };
+    configuration.patches.batch = 2;
+    configuration.patches.side = 9;
+    configuration
+}
+
+fn loader(configuration: &Configuration) -> Loader {
+    let source = Source::dead_leaves(2, 24, &configuration.patches, 3);
+    Loader::new(source, configuration.patches, configuration.seed)
+}
+
+fn train<B: Backend>(training: &mut Training<'_, B>, steps: usize) -> Vec<f32> {
+    let mut crops = loader(training.configuration());
+    (0..steps)
+        .map(|_| training.step(&mut crops).expect("a step"))
+        .collect()
+}
+
+const SGD: Optimizer = Optimizer::Sgd {
+    learning_rate: 0.01,
+    last_layer_rate: 0.001,
+    momentum: 0.9,
+};
+
+#[test]
+fn ten_steps_are_those_of_the_cpu() {
+    let cuda = cuda();
+    for (loss, optimizer, steps) in [
+        (Loss::MsSsim, Optimizer::ADAM, 10),
+        (Loss::Mse, SGD, 3),
+        (Loss::Mae, Optimizer::ADAM, 3),
+    ] {
+        let configuration = small(loss, optimizer, steps as u64);
+        let mut here = Training::new(&Cpu, configuration).expect("a plan");
+        let mut there = Training::new(&cuda, configuration).expect("a plan");
+        let (expected, actual) = (train(&mut here, steps), train(&mut there, steps));
+        for (step, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
+            // Adam divides by the root of what it averages: where a gradient is nearly 0, its sign is
+            // rounding's. Ten such steps stay within a ten thousandth.
+            let tolerance = 1e-4 * expected.abs();
+            assert!(
+                (expected - actual).abs() <= tolerance,
+                "{loss:?}, step {step}: {actual} where the CPU has {expected}"
+            );
+        }
+        assert_ne!(expected, [expected[0]; 10][..steps], "nothing is learnt");
+    }
+}
+
+#[test]
+fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
+    let cuda = cuda();
+    for (loss, optimizer) in [(Loss::MsSsim, Optimizer::ADAM), (Loss::Mse, SGD)] {
+        let configuration = small(loss, optimizer, 5);
+        let mut whole = Training::new(&cuda, configuration).expect("a plan");
+        let losses = train(&mut whole, 5);
+
+        let mut first = Training::new(&cuda, configuration).expect("a plan");
+        assert_eq!(train(&mut first, 3), losses[..3]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoint.safetensors");
+        first
+            .checkpoint()
+            .expect("weights")
+            .save(&path)
+            .expect("a file");
+        drop(first);
+        // On a device opened anew, as after a crash.
+        let cuda = self::cuda();
+        let checkpoint = Checkpoint::load(&path).expect("the file");
+        let mut second = Training::resume(&cuda, &checkpoint).expect("a plan");
+        assert_eq!(train(&mut second, 2), losses[3..]);
+        assert_eq!(
+            second.checkpoint().expect("weights"),
+            whole.checkpoint().expect("weights")
+        );
+    }
+}
