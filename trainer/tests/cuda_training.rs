@@ -17,6 +17,14 @@ fn cuda() -> Cuda {
     Cuda::new().expect("a device")
 }
 
+/// A luma crop of 24 x 24.
+fn medium(loss: Loss, optimizer: Optimizer, steps: u64) -> Configuration {
+    let mut configuration = small(loss, optimizer, steps);
+    configuration.patches.batch = 1;
+    configuration.patches.side = 24;
+    configuration
+}
+
 /// Two luma crops of 9 x 9.
 fn small(loss: Loss, optimizer: Optimizer, steps: u64) -> Configuration {
     let mut configuration = Configuration {
@@ -50,22 +58,24 @@ const SGD: Optimizer = Optimizer::Sgd {
 #[test]
 fn ten_steps_are_those_of_the_cpu() {
     let cuda = cuda();
-    for (loss, optimizer, steps) in [
-        (Loss::MsSsim, Optimizer::ADAM, 10),
-        (Loss::Mse, SGD, 3),
-        (Loss::Mae, Optimizer::ADAM, 3),
+    // At 9 x 9 the coarser scales have few windows, whose rounding errors MS-SSIM's steps would add up.
+    for (configuration, steps) in [
+        (medium(Loss::MsSsim, Optimizer::ADAM, 10), 10),
+        (small(Loss::Mse, SGD, 3), 3),
+        (small(Loss::Mae, Optimizer::ADAM, 3), 3),
     ] {
-        let configuration = small(loss, optimizer, steps as u64);
         let mut here = Training::new(&Cpu, configuration).expect("a plan");
         let mut there = Training::new(&cuda, configuration).expect("a plan");
         let (expected, actual) = (train(&mut here, steps), train(&mut there, steps));
         for (step, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
-            // Adam divides by the root of what it averages: where a gradient is nearly 0, its sign is
-            // rounding's. Ten such steps stay within a ten thousandth.
-            let tolerance = 1e-4 * expected.abs();
+            println!(
+                "{loss:?} {step} {}",
+                (expected - actual).abs() / expected.abs()
+            );
             assert!(
-                (expected - actual).abs() <= tolerance,
-                "{loss:?}, step {step}: {actual} where the CPU has {expected}"
+                (expected - actual).abs() <= 1e-5 * expected.abs(),
+                "{:?}, step {step}: {actual} where the CPU has {expected}",
+                configuration.loss
             );
         }
         assert_ne!(expected, [expected[0]; 10][..steps], "nothing is learnt");
