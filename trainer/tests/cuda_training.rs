@@ -68,10 +68,6 @@ fn ten_steps_are_those_of_the_cpu() {
         let mut there = Training::new(&cuda, configuration).expect("a plan");
         let (expected, actual) = (train(&mut here, steps), train(&mut there, steps));
         for (step, (expected, actual)) in expected.iter().zip(&actual).enumerate() {
-            println!(
-                "{loss:?} {step} {}",
-                (expected - actual).abs() / expected.abs()
-            );
             assert!(
                 (expected - actual).abs() <= 1e-5 * expected.abs(),
                 "{:?}, step {step}: {actual} where the CPU has {expected}",
