@@ -99,6 +99,18 @@ pub struct Recording {
     _memory: Vec<Rc<dyn Any>>,
 }
 
+/// How convolutions are computed. Weights, activations, losses and updates are single precision in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// In single precision: every product and sum is rounded once.
+    #[default]
+    F32,
+    /// On tensor cores; factors are rounded to 10 bits of fraction, sums are in single precision.
+    Tf32,
+    /// On tensor cores; factors are rounded to 7 bits of fraction, sums are in single precision.
+    Bf16,
+}
+
 /// A device for training.
 pub struct Network {
     device: Device,
@@ -113,12 +125,12 @@ impl Network {
     ///
     /// # Errors
     /// A [`ProbeError`] that says what is missing.
-    pub fn open(ordinal: usize) -> Result<Self, ProbeError> {
+    pub fn open(ordinal: usize, precision: Precision) -> Result<Self, ProbeError> {
         let device = Device::open(ordinal)?;
         let stream = device.new_stream()?;
         // No buffer is ever seen by another stream, so none has to be waited for.
         forgo_events(device.context());
-        let kernels = NetworkKernels::load(device.context())?;
+        let kernels = NetworkKernels::load(device.context(), precision)?;
         Ok(Self {
             device,
             stream,

@@ -4,14 +4,17 @@
 // out[o](p) = bias[o] + sum_ick w[o][i][k] in[i](stride p + k - kernel / 2), with `kernel` odd. All
 // tensors are contiguous: images x channels x height x width, weights out x in x kernel x kernel.
 //
-// A block of 128 threads computes 128 rows (a thread gathers one) of 8 WIDTH columns; a thread keeps
-// 8 x WIDTH sums in registers. Products are summed along the depth in one order, by fused
-// multiplications: results do not depend on the batch.
+// A block of 128 threads computes a tile of 128 rows (a thread gathers one) by 8 WIDTH columns, in steps
+// along the depth through shared memory; what the next step needs is on its way meanwhile. Products are
+// summed along the depth in one order: results do not depend on the batch.
+//
+// In F32 every product and sum is rounded once, by fused multiplication. TF32 and BF16 round the factors
+// to 10 and 7 bits of fraction and leave products and sums, in single precision, to the tensor cores.
 #pragma once
 
 #define THREADS 128
-// Of the depth, what is in shared memory at a time.
-#define STEP 8
+
+enum Math { F32, TF32, BF16 };
 
 // The layout of `Conv` in src/network.rs.
 struct Conv {
@@ -31,68 +34,150 @@ struct Tap {
   int plane, row, column, weight;
 };
 
-// Multiplies gathered rows by weights into `sums`, this thread's rows (8 ways) by columns. `gather` gives
-// this thread's row at a tap; `weight` a column's weight at a tap (tap index and column within the
-// block's).
-template <int WIDTH, typename Gather, typename Weight>
-__device__ __forceinline__ void multiply(const Gather& gather, const Weight& weight, int depth, float (&sums)[8][WIDTH]) {
-  constexpr int COLUMNS = 8 * WIDTH;
-  // Four more, so that threads storing a step of one column meet different banks.
-  __shared__ float a[2][STEP][THREADS], b[2][STEP][COLUMNS + 4];
-  constexpr int OF_THREAD = (STEP * COLUMNS + THREADS - 1) / THREADS;
-  const int t = threadIdx.x, across = t % 16, down = t / 16;
-  float next_a[STEP], next_b[OF_THREAD];
-#pragma unroll
-  for (int i = 0; i < 8; i++)
-#pragma unroll
-    for (int j = 0; j < WIDTH; j++) sums[i][j] = 0.0f;
+// What is in shared memory at a time: LENGTH steps of the depth, in words of one factor, or of two in BF16.
+template <Math MATH>
+struct Step {
+  static constexpr int LENGTH = MATH == F32 ? 8 : 16;
+  static constexpr int OF_WORD = MATH == BF16 ? 2 : 1;
+  static constexpr int WORDS = LENGTH / OF_WORD;
+};
 
-  auto load = [&](int from) {
-#pragma unroll
-    for (int k = 0; k < STEP; k++) next_a[k] = from + k < depth ? gather(from + k) : 0.0f;
-#pragma unroll
-    for (int i = 0; i < OF_THREAD; i++) {
-      const int at = t + i * THREADS, k = at % STEP, column = at / STEP;
-      next_b[i] = column < COLUMNS && from + k < depth ? weight(from + k, column) : 0.0f;
-    }
-  };
-  auto store = [&](int half) {
-#pragma unroll
-    for (int k = 0; k < STEP; k++) a[half][k][t] = next_a[k];
-#pragma unroll
-    for (int i = 0; i < OF_THREAD; i++) {
-      const int at = t + i * THREADS, k = at % STEP, column = at / STEP;
-      if (column < COLUMNS) b[half][k][column] = next_b[i];
-    }
-  };
+// The word of factors `low` and, in BF16, `high`, which is one step further.
+template <Math MATH>
+__device__ __forceinline__ unsigned word(float low, float high) {
+  unsigned bits = __float_as_uint(low);
+  if (MATH == TF32) asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(low));
+  if (MATH == BF16) asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+}
 
-  load(0);
-  store(0);
-  __syncthreads();
-  for (int from = 0, half = 0; from < depth; from += STEP, half ^= 1) {
-    if (from + STEP < depth) load(from + STEP);
+// A tile of a product: the sums that this thread keeps, and where they belong.
+template <Math MATH, int WIDTH>
+struct Tile {
+  static constexpr int COLUMNS = 8 * WIDTH;
+  float sums[8][WIDTH];
+
+  // Calls visit(row, column, sum) for each of this thread's sums; rows and columns count within the tile.
+  // F32: 8 rows, in two fours that neighbours continue, by WIDTH columns. Tensor cores: a warp has 32 rows
+  // and all columns, in pieces of 16 x 8 whose corners are a thread's rows g and g + 8, columns 2t, 2t + 1.
+  template <typename Visit>
+  __device__ __forceinline__ void each(const Visit& visit) const {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
-    for (int k = 0; k < STEP; k++) {
-      float rows[8], columns[WIDTH];
+    for (int i = 0; i < 8; i++)
 #pragma unroll
-      for (int i = 0; i < 8; i++) rows[i] = a[half][k][across * 4 + i % 4 + i / 4 * 64];
-#pragma unroll
-      for (int j = 0; j < WIDTH; j++) columns[j] = b[half][k][down * WIDTH + j];
-#pragma unroll
-      for (int i = 0; i < 8; i++)
-#pragma unroll
-        for (int j = 0; j < WIDTH; j++) sums[i][j] = fmaf(rows[i], columns[j], sums[i][j]);
-    }
-    if (from + STEP < depth) store(half ^ 1);
-    __syncthreads();
+      for (int j = 0; j < WIDTH; j++) {
+        if (MATH == F32)
+          visit(threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64, threadIdx.x / 16 * WIDTH + j, sums[i][j]);
+        else
+          visit(warp * 32 + i / 4 * 16 + i / 2 % 2 * 8 + lane / 4, j * 8 + lane % 4 * 2 + i % 2, sums[i][j]);
+      }
   }
-}
 
-// The row, among the block's 128, of this thread's sum `i`; and the first of its columns.
-__device__ __forceinline__ int row_of(int i) { return threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64; }
-template <int WIDTH>
-__device__ __forceinline__ int first_column() {
-  return threadIdx.x / 16 * WIDTH;
-}
+  // Adds the products of one step. `a` and `b` have a line a word.
+  template <int ROW, int COLUMN>
+  __device__ __forceinline__ void add(const unsigned (*a)[ROW], const unsigned (*b)[COLUMN]) {
+    if (MATH == F32) {
+      const int across = threadIdx.x % 16, down = threadIdx.x / 16;
+#pragma unroll
+      for (int k = 0; k < Step<MATH>::WORDS; k++) {
+        float rows[8], columns[WIDTH];
+#pragma unroll
+        for (int i = 0; i < 8; i++) rows[i] = __uint_as_float(a[k][across * 4 + i % 4 + i / 4 * 64]);
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++) columns[j] = __uint_as_float(b[k][down * WIDTH + j]);
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+#pragma unroll
+          for (int j = 0; j < WIDTH; j++) sums[i][j] = fmaf(rows[i], columns[j], sums[i][j]);
+      }
+      return;
+    }
+    const int lane = threadIdx.x % 32, group = lane / 4, member = lane % 4;
+    const int row = threadIdx.x / 32 * 32 + group;
+#pragma unroll
+    for (int k = 0; k < Step<MATH>::WORDS; k += 8) {
+#pragma unroll
+      for (int piece = 0; piece < 2; piece++) {
+        const unsigned a0 = a[k + member][row + piece * 16], a1 = a[k + member][row + piece * 16 + 8];
+        const unsigned a2 = a[k + member + 4][row + piece * 16], a3 = a[k + member + 4][row + piece * 16 + 8];
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++) {
+          const unsigned b0 = b[k + member][j * 8 + group], b1 = b[k + member + 4][j * 8 + group];
+          float &c0 = sums[piece * 4][j], &c1 = sums[piece * 4 + 1][j];
+          float &c2 = sums[piece * 4 + 2][j], &c3 = sums[piece * 4 + 3][j];
+          if (MATH == TF32)
+            asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
+                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+          else
+            asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
+                : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+        }
+      }
+    }
+  }
+
+  // Multiplies gathered rows by weights. `gather(step)` is this thread's row at a step of the depth,
+  // `weight(step, column)` a weight of the tile.
+  template <typename Gather, typename Weight>
+  __device__ __forceinline__ void multiply(const Gather& gather, const Weight& weight, int depth) {
+    constexpr int LENGTH = Step<MATH>::LENGTH, WORDS = Step<MATH>::WORDS, OF_WORD = Step<MATH>::OF_WORD;
+    constexpr int OF_THREAD = (WORDS * COLUMNS + THREADS - 1) / THREADS;
+    // Lines begin 8 banks apart (24 for the narrowest), so that the four lines and eight places that a
+    // warp reads at once meet different banks.
+    __shared__ unsigned a[2][WORDS][THREADS + 8], b[2][WORDS][COLUMNS + (WIDTH == 1 ? 16 : 8)];
+    const int t = threadIdx.x;
+    unsigned next_a[WORDS], next_b[OF_THREAD];
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+#pragma unroll
+      for (int j = 0; j < WIDTH; j++) sums[i][j] = 0.0f;
+
+    auto load = [&](int from) {
+#pragma unroll
+      for (int k = 0; k < WORDS; k++) {
+        const int at = from + k * OF_WORD;
+        const float low = at < depth ? gather(at) : 0.0f;
+        const float high = OF_WORD == 2 && at + 1 < depth ? gather(at + 1) : 0.0f;
+        next_a[k] = word<MATH>(low, high);
+      }
+#pragma unroll
+      for (int i = 0; i < OF_THREAD; i++) {
+        const int place = t + i * THREADS, column = place / WORDS, at = from + place % WORDS * OF_WORD;
+        const bool there = column < COLUMNS;
+        const float low = there && at < depth ? weight(at, column) : 0.0f;
+        const float high = OF_WORD == 2 && there && at + 1 < depth ? weight(at + 1, column) : 0.0f;
+        next_b[i] = word<MATH>(low, high);
+      }
+    };
+    auto store = [&](int half) {
+#pragma unroll
+      for (int k = 0; k < WORDS; k++) a[half][k][t] = next_a[k];
+#pragma unroll
+      for (int i = 0; i < OF_THREAD; i++) {
+        const int place = t + i * THREADS, column = place / WORDS;
+        if (column < COLUMNS) b[half][place % WORDS][column] = next_b[i];
+      }
+    };
+
+    load(0);
+    store(0);
+    __syncthreads();
+    for (int from = 0, half = 0; from < depth; from += LENGTH, half ^= 1) {
+      if (from + LENGTH < depth) load(from + LENGTH);
+      add(a[half], b[half]);
+      if (from + LENGTH < depth) store(half ^ 1);
+      __syncthreads();
+    }
+  }
+};
+
+// Defines the kernels stem_8, stem_32 and stem_64 by DEFINE(name, MATH, WIDTH).
+#define ALL_WIDTHS(DEFINE, stem, MATH) \
+  DEFINE(stem##_8, MATH, 1)            \
+  DEFINE(stem##_32, MATH, 4)           \
+  DEFINE(stem##_64, MATH, 8)
 
 __device__ __forceinline__ int clamp(int v, int high) { return v < 0 ? 0 : v > high ? high : v; }

@@ -40,12 +40,15 @@ pub const TERMS: &str = include_str!("../ptx/terms.ptx");
 pub const WEIGHTED: &str = include_str!("../ptx/weighted.ptx");
 /// PTX of `rise`, `total` and `descend`.
 pub const PRODUCT: &str = include_str!("../ptx/product.ptx");
-/// PTX of `conv_forward_8`, `_32` and `_64`.
-pub const CONV_FORWARD: &str = include_str!("../ptx/conv_forward.ptx");
-/// PTX of `conv_input_8`, `_32` and `_64`, and of `fold`.
-pub const CONV_INPUT: &str = include_str!("../ptx/conv_input.ptx");
-/// PTX of `conv_weight_8`, `_32` and `_64`, and of `conv_weight_sum`.
-pub const CONV_WEIGHT: &str = include_str!("../ptx/conv_weight.ptx");
+/// PTX of `conv_forward_8`, `conv_input_8`, `conv_weight_8`, and of the same of 32 and 64 columns, in
+/// single precision.
+pub const CONV_F32: &str = include_str!("../ptx/conv_f32.ptx");
+/// The same on tensor cores, factors rounded to 10 bits of fraction.
+pub const CONV_TF32: &str = include_str!("../ptx/conv_tf32.ptx");
+/// The same on tensor cores, factors rounded to 7 bits of fraction.
+pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
+/// PTX of `fold` and `conv_weight_sum`.
+pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
 /// PTX of `squared_error`, `absolute_error` and `relu_backward`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");
 /// PTX of `adam` and `sgd`.

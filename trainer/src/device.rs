@@ -24,6 +24,40 @@ pub enum DeviceName {
     Cuda,
 }
 
+/// How a CUDA device computes convolutions; everything else is single precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// In single precision, as the CPU does
+    #[default]
+    F32,
+    /// On tensor cores, factors rounded to 10 bits of fraction
+    Tf32,
+    /// On tensor cores, factors rounded to 7 bits of fraction
+    Bf16,
+}
+
+impl Precision {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
+impl From<Precision> for msssim_cuda::network::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Tf32 => Self::Tf32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 impl Choice {
     /// The device to use, and for [`Choice::Auto`], which chooses on its own, words about why.
     pub fn resolve(self) -> (DeviceName, Option<String>) {

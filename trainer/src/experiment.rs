@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::DeviceName;
+use crate::device::{DeviceName, Precision};
 use crate::evaluation::Channels;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
@@ -57,6 +57,9 @@ pub struct Experiment {
     /// What trains.
     #[serde(default)]
     pub device: DeviceName,
+    /// How it computes convolutions; the CPU has single precision alone.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 impl Default for Experiment {
@@ -74,6 +77,7 @@ impl Default for Experiment {
             train: None,
             test: Vec::new(),
             device: DeviceName::Cpu,
+            precision: Precision::F32,
         }
     }
 }
@@ -170,8 +174,8 @@ impl Experiment {
             folders => folders.iter().map(folder).collect::<Vec<_>>().join(", "),
         };
         let trainer = match self.device {
-            DeviceName::Cpu => "the processor's threads",
-            DeviceName::Cuda => "a CUDA device, in f32",
+            DeviceName::Cpu => "the processor's threads".to_owned(),
+            DeviceName::Cuda => format!("a CUDA device, in {}", self.precision.name()),
         };
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
@@ -192,7 +196,7 @@ impl Experiment {
                 format!("{} crops of {1} x {1}", self.batch, self.patch),
             ),
             ("optimiser", optimizer),
-            ("trained by", trainer.to_owned()),
+            ("trained by", trainer),
             ("seed", self.seed.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

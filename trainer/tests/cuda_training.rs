@@ -1,5 +1,6 @@
 //! Training on a CUDA device, here the emulated one. In a process of its own: the emulator stays loaded.
 
+use msssim_cuda::network::Precision;
 use msssim_trainer::backend::Backend;
 use msssim_trainer::backend::cpu::Cpu;
 use msssim_trainer::backend::cuda::Cuda;
@@ -10,11 +11,11 @@ use msssim_trainer::patches::{Loader, Source};
 use msssim_trainer::schedule::Schedule;
 use msssim_trainer::training::{Configuration, Training};
 
-fn cuda() -> Cuda {
+fn cuda(precision: Precision) -> Cuda {
     if std::env::var_os("MSSSIM_REQUIRE_GPU").is_none() {
         msssim_emulated_libcuda::load().expect("the emulator");
     }
-    Cuda::new().expect("a device")
+    Cuda::new(precision).expect("a device")
 }
 
 /// A luma crop of 24 x 24.
@@ -49,6 +50,25 @@ fn train<B: Backend>(training: &mut Training<'_, B>, steps: usize) -> Vec<f32> {
         .collect()
 }
 
+/// The tensor cores round what they multiply, so that losses differ by what is stated here.
+#[test]
+fn reduced_precision_learns_alike() {
+    for (precision, tolerance) in [(Precision::Tf32, 2e-3), (Precision::Bf16, 2e-2)] {
+        let cuda = cuda(precision);
+        let configuration = small(Loss::Mse, SGD, 4);
+        let mut here = Training::new(&Cpu, configuration).expect("a plan");
+        let mut there = Training::new(&cuda, configuration).expect("a plan");
+        let (expected, actual) = (train(&mut here, 4), train(&mut there, 4));
+        for (expected, actual) in expected.iter().zip(&actual) {
+            assert!(
+                (expected - actual).abs() <= tolerance * expected.abs(),
+                "{precision:?}: {actual:?} where the CPU has {expected:?}"
+            );
+        }
+        assert_ne!(expected, actual, "nothing was rounded");
+    }
+}
+
 const SGD: Optimizer = Optimizer::Sgd {
     learning_rate: 0.01,
     last_layer_rate: 0.001,
@@ -57,7 +77,7 @@ const SGD: Optimizer = Optimizer::Sgd {
 
 #[test]
 fn ten_steps_are_those_of_the_cpu() {
-    let cuda = cuda();
+    let cuda = cuda(Precision::F32);
     // At 9 x 9 the coarser scales have few windows, whose rounding errors MS-SSIM's steps would add up.
     for (configuration, steps) in [
         (medium(Loss::MsSsim, Optimizer::ADAM, 10), 10),
@@ -80,8 +100,12 @@ fn ten_steps_are_those_of_the_cpu() {
 
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
-    let cuda = cuda();
-    for (loss, optimizer) in [(Loss::MsSsim, Optimizer::ADAM), (Loss::Mse, SGD)] {
+    for (loss, optimizer, precision) in [
+        (Loss::MsSsim, Optimizer::ADAM, Precision::F32),
+        (Loss::Mse, SGD, Precision::Tf32),
+        (Loss::Mae, Optimizer::ADAM, Precision::Bf16),
+    ] {
+        let cuda = cuda(precision);
         let configuration = small(loss, optimizer, 5);
         let mut whole = Training::new(&cuda, configuration).expect("a plan");
         let losses = train(&mut whole, 5);
@@ -97,7 +121,7 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
             .expect("a file");
         drop(first);
         // On a device opened anew, as after a crash.
-        let cuda = self::cuda();
+        let cuda = self::cuda(precision);
         let checkpoint = Checkpoint::load(&path).expect("the file");
         let mut second = Training::resume(&cuda, &checkpoint).expect("a plan");
         assert_eq!(train(&mut second, 2), losses[3..]);

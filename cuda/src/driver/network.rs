@@ -9,10 +9,11 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
 };
 use msssim_kernels::network::{Adam, ConvPlan, ProductLaunch};
-use msssim_kernels::{CONV_FORWARD, CONV_INPUT, CONV_WEIGHT, LOSS, OPTIMIZER};
+use msssim_kernels::{CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, LOSS, OPTIMIZER};
 
 use super::{load, threads};
 use crate::error::ProbeError;
+use crate::network::Precision;
 
 /// A part of a buffer, made by [`crate::network::Buffer`] alone.
 #[derive(Clone, Copy, Debug)]
@@ -92,22 +93,28 @@ pub(crate) struct NetworkKernels {
 }
 
 impl NetworkKernels {
-    pub(crate) fn load(context: &Arc<CudaContext>) -> Result<Self, ProbeError> {
+    pub(crate) fn load(
+        context: &Arc<CudaContext>,
+        precision: Precision,
+    ) -> Result<Self, ProbeError> {
         let variants = |module: &Arc<CudaModule>, stem: &str| -> Result<_, DriverError> {
             let kernel = |width: u32| module.load_function(&format!("{stem}_{width}"));
             Ok([kernel(8)?, kernel(32)?, kernel(64)?])
         };
-        let forward = load(context, "conv_forward", CONV_FORWARD)?;
-        let input = load(context, "conv_input", CONV_INPUT)?;
-        let weight = load(context, "conv_weight", CONV_WEIGHT)?;
+        let conv = match precision {
+            Precision::F32 => load(context, "conv_f32", CONV_F32)?,
+            Precision::Tf32 => load(context, "conv_tf32", CONV_TF32)?,
+            Precision::Bf16 => load(context, "conv_bf16", CONV_BF16)?,
+        };
+        let rest = load(context, "conv_rest", CONV_REST)?;
         let loss = load(context, "loss", LOSS)?;
         let optimizer = load(context, "optimizer", OPTIMIZER)?;
         Ok(Self {
-            conv_forward: variants(&forward, "conv_forward")?,
-            conv_input: variants(&input, "conv_input")?,
-            fold: input.load_function("fold")?,
-            conv_weight: variants(&weight, "conv_weight")?,
-            conv_weight_sum: weight.load_function("conv_weight_sum")?,
+            conv_forward: variants(&conv, "conv_forward")?,
+            conv_input: variants(&conv, "conv_input")?,
+            fold: rest.load_function("fold")?,
+            conv_weight: variants(&conv, "conv_weight")?,
+            conv_weight_sum: rest.load_function("conv_weight_sum")?,
             squared_error: loss.load_function("squared_error")?,
             absolute_error: loss.load_function("absolute_error")?,
             relu_backward: loss.load_function("relu_backward")?,

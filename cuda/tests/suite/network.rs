@@ -1,14 +1,18 @@
 //! Convolutions, errors and updates against plain float64 loops.
 
-use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Network};
+use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Network, Precision};
 use msssim_cuda::{Error, Params, Size};
 
 use crate::support::{compute, device, textures};
 
-fn network() -> Network {
+fn network_in(precision: Precision) -> Network {
     // Loads the emulator where that is what is tested.
     device();
-    Network::open(0).expect("a device")
+    Network::open(0, precision).expect("a device")
+}
+
+fn network() -> Network {
+    network_in(Precision::F32)
 }
 
 fn noise(seed: u32, len: usize) -> Vec<f32> {
@@ -69,12 +73,12 @@ fn products(conv: &Conv, mut visit: impl FnMut(usize, usize, usize)) {
     }
 }
 
-fn close(what: &str, conv: &Conv, expected: &[f64], actual: &[f32]) {
+fn close(what: &str, conv: &Conv, tolerance: f64, expected: &[f64], actual: &[f32]) {
     assert_eq!(expected.len(), actual.len());
     let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     for (at, (expected, actual)) in expected.iter().zip(actual).enumerate() {
         assert!(
-            (expected - f64::from(*actual)).abs() <= 2e-6 * largest,
+            (expected - f64::from(*actual)).abs() <= tolerance * largest,
             "{what} {at}: {actual} where {expected} is expected, {conv:?}"
         );
     }
@@ -82,7 +86,23 @@ fn close(what: &str, conv: &Conv, expected: &[f64], actual: &[f32]) {
 
 #[test]
 fn convolutions_and_their_gradients() {
-    let network = network();
+    check_convolutions(Precision::F32, 2e-6);
+}
+
+/// A factor is off by up to 2^-11 of it; of a sum of products of random signs, about as much remains.
+#[test]
+fn convolutions_in_tf32() {
+    check_convolutions(Precision::Tf32, 1e-3);
+}
+
+/// A factor is off by up to 2^-8 of it.
+#[test]
+fn convolutions_in_bf16() {
+    check_convolutions(Precision::Bf16, 8e-3);
+}
+
+fn check_convolutions(precision: Precision, tolerance: f64) {
+    let network = network_in(precision);
     let base = Conv {
         images: 2,
         in_channels: 3,
@@ -178,16 +198,27 @@ fn convolutions_and_their_gradients() {
         products(&conv, |n, i, w| {
             output[n] += f64::from(input[i]) * f64::from(weight[w])
         });
-        let mut passed: Vec<f64> = dout.iter().map(|v| f64::from(*v)).collect();
         if conv.relu {
-            for (out, passed) in output.iter_mut().zip(&mut passed) {
-                (*out, *passed) = if *out > 0.0 {
-                    (*out, *passed)
-                } else {
-                    (0.0, 0.0)
-                };
-            }
+            output.iter_mut().for_each(|out| *out = out.max(0.0));
         }
+        let ranges = || [outs..outs + weight_len, 0..outs];
+        let (parameters, there) = (buffer(&network, &parameters), buffer(&network, &input));
+        let mut out = buffer(&network, &vec![f32::NAN; output_len]);
+        network
+            .conv2d_forward(&planned, &parameters, ranges(), &there, &mut out)
+            .expect("a launch");
+        let computed = values(&network, &out);
+        close("output", &conv, tolerance, &output, &computed);
+
+        // What counts is which outputs were rectified on the device: rounding may turn a sign.
+        let pass = |(dout, out): (&f32, &f32)| {
+            if conv.relu && *out == 0.0 {
+                0.0
+            } else {
+                f64::from(*dout)
+            }
+        };
+        let passed: Vec<f64> = dout.iter().zip(&computed).map(pass).collect();
         let (mut dinput, mut dweight) = (vec![0.0; input_len], vec![0.0; weight_len]);
         products(&conv, |n, i, w| {
             dinput[i] += passed[n] * f64::from(weight[w]);
@@ -198,13 +229,6 @@ fn convolutions_and_their_gradients() {
             dbias[n / area % outs] += passed;
         }
 
-        let ranges = || [outs..outs + weight_len, 0..outs];
-        let (parameters, there) = (buffer(&network, &parameters), buffer(&network, &input));
-        let mut out = buffer(&network, &vec![f32::NAN; output_len]);
-        network
-            .conv2d_forward(&planned, &parameters, ranges(), &there, &mut out)
-            .expect("a launch");
-        close("output", &conv, &output, &values(&network, &out));
         let mut din = buffer(&network, &vec![f32::NAN; input_len]);
         let mut dparameters = buffer(&network, &vec![f32::NAN; outs + weight_len]);
         let mut dout = buffer(&network, &dout);
@@ -220,10 +244,28 @@ fn convolutions_and_their_gradients() {
                 &mut dparameters,
             )
             .expect("launches");
-        close("gradient by input", &conv, &dinput, &values(&network, &din));
+        close(
+            "gradient by input",
+            &conv,
+            tolerance,
+            &dinput,
+            &values(&network, &din),
+        );
         let dparameters = values(&network, &dparameters);
-        close("gradient by bias", &conv, &dbias, &dparameters[..outs]);
-        close("gradient by weight", &conv, &dweight, &dparameters[outs..]);
+        close(
+            "gradient by bias",
+            &conv,
+            tolerance,
+            &dbias,
+            &dparameters[..outs],
+        );
+        close(
+            "gradient by weight",
+            &conv,
+            tolerance,
+            &dweight,
+            &dparameters[outs..],
+        );
     }
 }
 

@@ -3,7 +3,9 @@
 //! A step's calls go through once, are recorded the second time, and replayed as one graph from then on.
 
 use msssim_cpu::layers::Padding;
-use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Convolution, Measure, Network};
+use msssim_cuda::network::{
+    Adam, Buffer, Comparison, Conv, Convolution, Measure, Network, Precision,
+};
 use msssim_cuda::{Params, ProbeError, Size, network};
 
 use super::{Activation, AdamConstants, Backend, ConvLayer, Error, ImageBatch};
@@ -14,13 +16,13 @@ pub struct Cuda {
 }
 
 impl Cuda {
-    /// The first device.
+    /// The first device, with convolutions of some precision.
     ///
     /// # Errors
     /// What is missing for one.
-    pub fn new() -> Result<Self, ProbeError> {
+    pub fn new(precision: Precision) -> Result<Self, ProbeError> {
         Ok(Self {
-            network: Network::open(0)?,
+            network: Network::open(0, precision)?,
         })
     }
 

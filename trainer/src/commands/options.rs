@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Failure;
 use super::progress::say;
-use crate::device::{Choice, DeviceName};
+use crate::device::{Choice, DeviceName, Precision};
 use crate::evaluation::Channels;
 use crate::experiment::{Experiment, OptimizerName};
 use crate::run_folder::RunFolder;
@@ -44,6 +44,9 @@ pub(super) struct ExperimentOptions {
     /// What trains [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
+    /// How a CUDA device computes convolutions [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
 }
 
 /// Where a run goes, and whether it is a new one.
@@ -75,6 +78,7 @@ impl ExperimentOptions {
             learning_rate: self.learning_rate.or(known.learning_rate),
             train: self.train.clone().or_else(|| known.train.clone()),
             device: device.map_or(known.device, |(device, _)| device),
+            precision: self.precision.unwrap_or(known.precision),
             test: if test.is_empty() {
                 known.test.clone()
             } else {
@@ -134,6 +138,9 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
     {
         return refuse("--learning-rate", "above 0");
     }
+    if experiment.device == DeviceName::Cpu && experiment.precision != Precision::F32 {
+        return refuse("--precision", "f32 on the CPU; add --device cuda");
+    }
     if experiment.device == DeviceName::Cuda {
         // Before a folder is made for a run that cannot begin.
         msssim_cuda::Device::probe()
@@ -168,7 +175,7 @@ mod tests {
                 stated.push(format!("--{name}={value}"));
             }
         }
-        assert_eq!(stated.len(), 9, "{stated:?}");
+        assert_eq!(stated.len(), 10, "{stated:?}");
         let matches = command.get_matches_from(stated);
         let options = ExperimentOptions::from_arg_matches(&matches).unwrap();
         let defaults = Experiment::default();
@@ -179,6 +186,7 @@ mod tests {
             scale: 0,
             seed: 0,
             device: DeviceName::Cuda,
+            precision: Precision::Bf16,
             ..defaults.clone()
         };
         assert_eq!(options.over(&other, &[]), defaults);

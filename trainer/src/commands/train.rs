@@ -106,8 +106,8 @@ pub(super) fn train(
     match experiment.device {
         DeviceName::Cpu => train_on(&Cpu, folder, experiment, loss, source, stop),
         DeviceName::Cuda => {
-            let cuda =
-                Cuda::new().map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+            let cuda = Cuda::new(experiment.precision.into())
+                .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
             train_on(&cuda, folder, experiment, loss, source, stop)
         }
     }

@@ -5,7 +5,10 @@
 //
 // Grid: blocks of 128 of a channel's weights and its bias, blocks of 8 WIDTH output channels, parts.
 // `taps` as for `conv_forward`.
+#pragma once
 #include "conv.cuh"
+
+namespace conv_weight {
 
 // What one weight met, output after output.
 struct Met {
@@ -45,7 +48,7 @@ struct Gradients {
 };
 
 // `parts` receives, part after part, for each output channel its weights' gradients and its bias's.
-template <int WIDTH>
+template <Math MATH, int WIDTH>
 __device__ __forceinline__ void backward(const Conv& conv, const Tap* taps, const float* in, const float* dout,
                                          int of_part, float* parts) {
   const int area = conv.out_height * conv.out_width, outputs = conv.images * area;
@@ -68,43 +71,20 @@ __device__ __forceinline__ void backward(const Conv& conv, const Tap* taps, cons
                    own < weights};
   const int first = blockIdx.y * 8 * WIDTH;
   const Gradients gradients = {dout, begin, area, first, conv.out_channels};
-  float sums[8][WIDTH];
-  multiply<WIDTH>(met, gradients, depth, sums);
-#pragma unroll
-  for (int j = 0; j < WIDTH; j++) {
-    const int channel = first + first_column<WIDTH>() + j;
-    if (channel >= conv.out_channels) continue;
-    float* of_channel = parts + ((long long)blockIdx.z * conv.out_channels + channel) * (weights + 1);
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-      const int weight = blockIdx.x * THREADS + row_of(i);
-      if (weight <= weights) of_channel[weight] = sums[i][j];
-    }
-  }
+  Tile<MATH, WIDTH> tile;
+  tile.multiply(met, gradients, depth);
+  tile.each([&](int row, int column, float v) {
+    const int channel = first + column, weight = blockIdx.x * THREADS + row;
+    if (channel >= conv.out_channels || weight > weights) return;
+    parts[((long long)blockIdx.z * conv.out_channels + channel) * (weights + 1) + weight] = v;
+  });
 }
 
-#define BACKWARD(name, WIDTH)                                                                              \
+}  // namespace conv_weight
+
+#define CONV_WEIGHT(name, MATH, WIDTH)                                                                             \
   extern "C" __global__ void __launch_bounds__(THREADS, 3)                                                    \
       name(Conv conv, const Tap* __restrict__ taps, const float* __restrict__ in,                          \
            const float* __restrict__ dout, int of_part, float* __restrict__ parts) {                       \
-    backward<WIDTH>(conv, taps, in, dout, of_part, parts);                                                 \
+    conv_weight::backward<MATH, WIDTH>(conv, taps, in, dout, of_part, parts);                                                 \
   }
-
-BACKWARD(conv_weight_8, 1)
-BACKWARD(conv_weight_32, 4)
-BACKWARD(conv_weight_64, 8)
-
-// Adds the parts up. Grid: blocks of 256 of all channels' weights and biases.
-extern "C" __global__ void __launch_bounds__(256)
-    conv_weight_sum(int channels, int weights, int count, const float* __restrict__ parts,
-                    float* __restrict__ dweight, float* __restrict__ dbias) {
-  const int at = blockIdx.x * 256 + threadIdx.x, total = channels * (weights + 1);
-  if (at >= total) return;
-  double sum = 0.0;
-  for (int part = 0; part < count; part++) sum += parts[(long long)part * total + at];
-  const int channel = at / (weights + 1), weight = at % (weights + 1);
-  if (weight < weights)
-    dweight[(long long)channel * weights + weight] = (float)sum;
-  else
-    dbias[channel] = (float)sum;
-}

@@ -3,7 +3,10 @@
 // Grid: blocks of 128 outputs counted through all images, blocks of 8 WIDTH channels. `taps` has
 // in_channels x kernel x kernel steps: plane offset in the input, row and column of the kernel, place in
 // a channel's weights.
+#pragma once
 #include "conv.cuh"
+
+namespace conv_forward {
 
 // The samples that one output sees.
 struct Seen {
@@ -37,7 +40,7 @@ struct Weights {
   }
 };
 
-template <int WIDTH>
+template <Math MATH, int WIDTH>
 __device__ __forceinline__ void forward(const Conv& conv, const Tap* taps, const float* in, const float* weights,
                                         const float* bias, float* out) {
   const int area = conv.out_height * conv.out_width, outputs = conv.images * area;
@@ -55,31 +58,23 @@ __device__ __forceinline__ void forward(const Conv& conv, const Tap* taps, const
                      inside};
   const int first = blockIdx.y * 8 * WIDTH;
   const Weights of_block = {weights, taps, first, conv.out_channels, depth};
-  float sums[8][WIDTH];
-  multiply<WIDTH>(seen, of_block, depth, sums);
-#pragma unroll
-  for (int j = 0; j < WIDTH; j++) {
-    const int channel = first + first_column<WIDTH>() + j;
-    if (channel >= conv.out_channels) continue;
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-      const int output = blockIdx.x * THREADS + row_of(i);
-      if (output >= outputs) continue;
-      float v = sums[i][j] + bias[channel];
-      // NaN stays NaN.
-      if (conv.relu) v = v < 0.0f ? 0.0f : v;
-      out[((long long)(output / area) * conv.out_channels + channel) * area + output % area] = v;
-    }
-  }
+  Tile<MATH, WIDTH> tile;
+  tile.multiply(seen, of_block, depth);
+  tile.each([&](int row, int column, float v) {
+    const int channel = first + column, output = blockIdx.x * THREADS + row;
+    if (channel >= conv.out_channels || output >= outputs) return;
+    v += bias[channel];
+    // NaN stays NaN.
+    if (conv.relu) v = v < 0.0f ? 0.0f : v;
+    out[((long long)(output / area) * conv.out_channels + channel) * area + output % area] = v;
+  });
 }
 
-#define FORWARD(name, WIDTH)                                                                                 \
+}  // namespace conv_forward
+
+#define CONV_FORWARD(name, MATH, WIDTH)                                                                               \
   extern "C" __global__ void __launch_bounds__(THREADS, 3)                                                      \
       name(Conv conv, const Tap* __restrict__ taps, const float* __restrict__ in,                            \
            const float* __restrict__ weights, const float* __restrict__ bias, float* __restrict__ out) {     \
-    forward<WIDTH>(conv, taps, in, weights, bias, out);                                                      \
+    conv_forward::forward<MATH, WIDTH>(conv, taps, in, weights, bias, out);                                                      \
   }
-
-FORWARD(conv_forward_8, 1)
-FORWARD(conv_forward_32, 4)
-FORWARD(conv_forward_64, 8)
