@@ -83,15 +83,20 @@ pub(crate) fn forgo_events(context: &CudaContext) {
     unsafe { context.disable_event_tracking() };
 }
 
+/// What buffers hold: four bytes that may be anything.
+pub(crate) trait Word {}
+impl Word for f32 {}
+impl Word for i32 {}
+
 /// Runs `run` on memory that is part of a buffer. What `run` puts into `stream` is ordered there.
-pub(crate) fn with_view<R>(
+pub(crate) fn with_view<T: Word, R>(
     stream: &Arc<CudaStream>,
     part: network::Part,
-    run: impl FnOnce(CudaViewMut<'_, f32>) -> R,
+    run: impl FnOnce(CudaViewMut<'_, T>) -> R,
 ) -> R {
     // SAFETY: parts are made of living buffers and lie inside them; the slice is never dropped, so
     // that the memory stays the buffer's.
-    let slice = unsafe { stream.upgrade_device_ptr::<f32>(part.address, part.len) };
+    let slice = unsafe { stream.upgrade_device_ptr::<T>(part.address, part.len) };
     let mut slice = ManuallyDrop::new(slice);
     let result = run(slice.as_view_mut());
     ManuallyDrop::into_inner(slice).leak();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream, CudaView};
+use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr};
 use msssim_core::{
     Border, Halving, MAX_SCALES, Negative, Params, Pooling, ScaleMeans, Score, Size,
 };
@@ -261,6 +261,17 @@ impl Workspace {
     /// The stream that the work goes into.
     pub fn stream(&self) -> &Arc<CudaStream> {
         &self.stream
+    }
+
+    /// Where in device memory the last scores lie, a double an image; 0 before the first batch.
+    pub(crate) fn scores_address(&self) -> u64 {
+        let plan = match (self.last, &self.gradient) {
+            (Some(Pass::Gradient), Some(plan)) => plan,
+            (Some(_), _) => &self.score,
+            (None, _) => return 0,
+        };
+        let (address, _) = self.memory.device_ptr(&self.stream);
+        address + plan.layout.scores.offset as u64
     }
 
     pub(crate) fn device(&self) -> &Device {

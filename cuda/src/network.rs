@@ -15,13 +15,13 @@ use msssim_core::{Params, Size};
 use msssim_kernels::network::ConvPlan;
 
 use crate::device::Device;
-use crate::driver::network::{NetworkKernels, Part, PlannedConv};
+use crate::driver::network::{NetworkKernels, Part, PlannedAgenda, PlannedConv};
 use crate::driver::{allocate_zeros, capture, forgo_events, with_view};
 use crate::error::{Error, ProbeError};
 use crate::images::{Images, ImagesMut};
 use crate::metric::{MsSsim, Pass, Workspace};
 
-pub use msssim_kernels::network::{Adam, Conv};
+pub use msssim_kernels::network::{Adam, Conv, Crop};
 
 /// Numbers in device memory.
 ///
@@ -90,6 +90,29 @@ struct Scoring {
     /// The weight of each image's score, and the factor that they were made of.
     upstream: CudaSlice<f32>,
     factor: f32,
+}
+
+/// Images in device memory, the crops and coefficients of coming steps, and the record of their measures:
+/// what steps need that are nothing but the replay of a graph.
+#[derive(Debug)]
+pub struct Agenda {
+    batch: usize,
+    channels: usize,
+    side: usize,
+    coefficients: usize,
+    /// How many steps fit.
+    capacity: usize,
+    bicubic: Buffer,
+    truth: Buffer,
+    /// The number of the next step in the tables, and how many there are.
+    step: Rc<CudaSlice<i32>>,
+    crops: Rc<CudaSlice<i32>>,
+    table: Buffer,
+    /// Doubles as pairs of floats.
+    record: Buffer,
+    /// Steps written, and of those how many were put into the stream.
+    written: usize,
+    begun: usize,
 }
 
 /// A sequence of calls as a graph, made by [`Network::record`].
@@ -401,15 +424,7 @@ impl Network {
     /// [`Error::Driver`], which may be that of an earlier launch.
     pub fn measured(&self, measure: &Measure) -> Result<Vec<f64>, Error> {
         match &*measure.kind {
-            Kind::Error { means, .. } => {
-                let mut halves = vec![0.0f32; means.len()];
-                self.download(means, &mut halves)?;
-                let double = |pair: &[f32]| {
-                    let [low, high] = [pair[0], pair[1]].map(|half| u64::from(half.to_bits()));
-                    f64::from_bits(high << 32 | low)
-                };
-                Ok(halves.chunks_exact(2).map(double).collect())
-            }
+            Kind::Error { means, .. } => self.doubles(means, measure.images),
             Kind::MsSsim(scoring) => {
                 let scoring = &mut *scoring.borrow_mut();
                 let scores = scoring.workspace.scores()?;
@@ -471,6 +486,218 @@ impl Network {
             state,
             parameters,
         )?)
+    }
+
+    /// Plans for up to `capacity` steps at a time, each a batch of `batch` square crops of `side` and
+    /// `channels`, and `coefficients` numbers. There are no images yet.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    pub fn plan_agenda(
+        &self,
+        capacity: usize,
+        [batch, channels, side]: [usize; 3],
+        coefficients: usize,
+    ) -> Result<Agenda, Error> {
+        Ok(Agenda {
+            batch,
+            channels,
+            side,
+            coefficients,
+            capacity,
+            bicubic: self.zeros(1)?,
+            truth: self.zeros(1)?,
+            step: Rc::new(self.stream.clone_htod(&[0, 0])?),
+            crops: Rc::new(self.stream.clone_htod(&vec![0i32; 4 * batch * capacity])?),
+            table: self.zeros(coefficients * capacity)?,
+            record: self.zeros(2 * capacity)?,
+            written: 0,
+            begun: 0,
+        })
+    }
+
+    /// Replaces the images of an agenda, and forgets its steps. A recording keeps the images that it was
+    /// made with: record anew.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If there are more or fewer samples of the one than of the other.
+    pub fn show(&self, agenda: &mut Agenda, bicubic: &[f32], truth: &[f32]) -> Result<(), Error> {
+        assert!(
+            bicubic.len() == truth.len(),
+            "{} samples of input, {} of target",
+            bicubic.len(),
+            truth.len()
+        );
+        let copy = |samples: &[f32]| -> Result<Buffer, Error> {
+            let mut buffer = self.zeros(samples.len())?;
+            self.upload(samples, &mut buffer)?;
+            Ok(buffer)
+        };
+        agenda.bicubic = copy(bicubic)?;
+        agenda.truth = copy(truth)?;
+        // The crops of the images before need not lie in these.
+        self.write_agenda(agenda, &[], &[])
+    }
+
+    /// Writes the crops and coefficients of the next steps, `batch` and `coefficients` for each, and
+    /// begins at the first of them.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If they are not those of whole steps, are more than planned, or a crop leaves the images.
+    pub fn write_agenda(
+        &self,
+        agenda: &mut Agenda,
+        crops: &[Crop],
+        coefficients: &[f32],
+    ) -> Result<(), Error> {
+        let steps = crops.len() / agenda.batch;
+        assert!(
+            crops.len() == steps * agenda.batch
+                && coefficients.len() == steps * agenda.coefficients
+                && steps <= agenda.capacity,
+            "{} crops and {} coefficients for up to {} steps",
+            crops.len(),
+            coefficients.len(),
+            agenda.capacity
+        );
+        let samples = agenda.bicubic.len();
+        for crop in crops {
+            assert!(
+                crop.fits(agenda.channels, agenda.side, samples),
+                "{crop:?} leaves images of {samples} samples"
+            );
+        }
+        let numbers: Vec<i32> = crops.iter().flat_map(|crop| crop.to_array()).collect();
+        let integers = |slice: &Rc<CudaSlice<i32>>, values: &[i32]| -> Result<(), Error> {
+            let (address, _) = slice.device_ptr(&self.stream);
+            let part = Part {
+                address,
+                len: values.len(),
+            };
+            Ok(with_view(&self.stream, part, |mut view| {
+                self.stream.memcpy_htod(values, &mut view)
+            })?)
+        };
+        integers(&agenda.crops, &numbers)?;
+        integers(&agenda.step, &[0, steps as i32])?;
+        self.upload(coefficients, &mut agenda.table)?;
+        (agenda.written, agenda.begun) = (steps, 0);
+        Ok(())
+    }
+
+    /// Counts a step of the agenda as put into the stream: to be called once for each, whether its
+    /// calls go through or are replayed.
+    ///
+    /// # Panics
+    /// If no step is left; the device would do nothing.
+    pub fn take_step(&self, agenda: &mut Agenda) {
+        assert!(
+            agenda.begun < agenda.written,
+            "all {} steps of the agenda are taken",
+            agenda.written
+        );
+        agenda.begun += 1;
+    }
+
+    /// Cuts the batch of the next step, and copies its coefficients to `current`.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If a buffer is not of the planned length.
+    pub fn begin_step(
+        &self,
+        agenda: &Agenda,
+        [input, target]: [&mut Buffer; 2],
+        current: &mut Buffer,
+    ) -> Result<(), Error> {
+        assert!(
+            current.len() == agenda.coefficients,
+            "{} coefficients where {} are planned",
+            current.len(),
+            agenda.coefficients
+        );
+        let images = [self.whole(&agenda.bicubic), self.whole(&agenda.truth)];
+        let batch = [self.whole(input), self.whole(target)];
+        let planned = self.agenda(agenda);
+        let current = self.whole(current);
+        Ok(self
+            .kernels
+            .begin_step(&self.stream, &planned, images, batch, current)?)
+    }
+
+    /// Records the mean over the images of what was measured last, and counts the step.
+    ///
+    /// # Errors
+    /// [`Error::Driver`].
+    ///
+    /// # Panics
+    /// If the measure is of another number of images.
+    pub fn end_step(&self, agenda: &Agenda, measure: &Measure) -> Result<(), Error> {
+        assert!(
+            measure.images == agenda.batch,
+            "a measure of {} images for batches of {}",
+            measure.images,
+            agenda.batch
+        );
+        self.keep(&measure.kind);
+        let measures = match &*measure.kind {
+            Kind::Error { means, .. } => self.whole(means).address,
+            Kind::MsSsim(scoring) => scoring.borrow().workspace.scores_address(),
+        };
+        if measures == 0 {
+            return Err(Error::Unsupported {
+                what: "the end of a step in which nothing was measured",
+            });
+        }
+        let planned = self.agenda(agenda);
+        Ok(self.kernels.end_step(&self.stream, &planned, measures)?)
+    }
+
+    /// Waits for the device: the means that the agenda's steps have recorded so far.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], which may be that of an earlier launch.
+    pub fn recorded(&self, agenda: &Agenda) -> Result<Vec<f64>, Error> {
+        self.doubles(&agenda.record, agenda.begun)
+    }
+
+    fn agenda(&self, agenda: &Agenda) -> PlannedAgenda {
+        let integers = |slice: &Rc<CudaSlice<i32>>| {
+            self.keep(slice);
+            let (address, _) = slice.device_ptr(&self.stream);
+            Part {
+                address,
+                len: slice.len(),
+            }
+        };
+        PlannedAgenda {
+            images: agenda.batch,
+            channels: agenda.channels,
+            side: agenda.side,
+            step: integers(&agenda.step),
+            crops: integers(&agenda.crops),
+            coefficients: self.whole(&agenda.table),
+            record: self.whole(&agenda.record),
+        }
+    }
+
+    /// The first `count` doubles of a buffer that holds them as pairs of floats.
+    fn doubles(&self, buffer: &Buffer, count: usize) -> Result<Vec<f64>, Error> {
+        let mut halves = vec![0.0f32; 2 * count];
+        self.download(buffer, &mut halves)?;
+        let double = |pair: &[f32]| {
+            let [low, high] = [pair[0], pair[1]].map(|half| u64::from(half.to_bits()));
+            f64::from_bits(high << 32 | low)
+        };
+        Ok(halves.chunks_exact(2).map(double).collect())
     }
 
     /// Records what `calls` put into the stream, without running it. They may not upload, download,

@@ -51,6 +51,8 @@ pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
 pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
 /// PTX of `squared_error`, `absolute_error` and `relu_backward`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");
+/// PTX of `begin_step` and `end_step`.
+pub const FEED: &str = include_str!("../ptx/feed.ptx");
 /// PTX of `adam` and `sgd`.
 pub const OPTIMIZER: &str = include_str!("../ptx/optimizer.ptx");
 /// PTX of `finish`.

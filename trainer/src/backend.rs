@@ -128,6 +128,19 @@ pub struct AdamConstants {
     pub epsilon: f32,
 }
 
+/// A square crop of images that lie one plane after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crop {
+    /// Where its first sample lies.
+    pub first: usize,
+    /// Samples from row to row.
+    pub row: usize,
+    /// Samples from plane to plane.
+    pub plane: usize,
+    /// Which of the eight symmetries: bits flip rows (1), flip columns (2), and transpose (4).
+    pub symmetry: u8,
+}
+
 /// A device: buffers of f32, and the layers, measures and updates that run on them.
 ///
 /// Buffers hold exactly what was planned; a call panics when one does not, and names the lengths.
@@ -150,6 +163,50 @@ pub trait Backend {
         recording: &mut Option<Self::Recording>,
         calls: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error>;
+
+    /// Images on the device, and the crops and coefficients of coming steps: with them a step is calls
+    /// that never change, and the host need not wait for its loss.
+    type Agenda;
+
+    /// Plans for up to `capacity` steps at a time, each a batch of `crops` = [crops, channels, side] and
+    /// `coefficients` numbers; `None` where batches come from the host.
+    fn plan_agenda(
+        &self,
+        capacity: usize,
+        crops: [usize; 3],
+        coefficients: usize,
+    ) -> Result<Option<Self::Agenda>, Error>;
+
+    /// Replaces the images, of which inputs and targets are cropped, and forgets all steps. What was
+    /// recorded before is of the old images.
+    fn show(&self, agenda: &mut Self::Agenda, inputs: &[f32], targets: &[f32])
+    -> Result<(), Error>;
+
+    /// Writes the crops and coefficients of the next steps.
+    fn write_agenda(
+        &self,
+        agenda: &mut Self::Agenda,
+        crops: &[Crop],
+        coefficients: &[f32],
+    ) -> Result<(), Error>;
+
+    /// Counts a step, once for each whose calls are made or replayed.
+    fn take_step(&self, agenda: &mut Self::Agenda);
+
+    /// Cuts the batch of the next step, and copies its coefficients.
+    fn begin_step(
+        &self,
+        agenda: &Self::Agenda,
+        input: &mut Self::Buffer,
+        target: &mut Self::Buffer,
+        coefficients: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// Records the mean over the images of what was measured last.
+    fn end_step(&self, agenda: &Self::Agenda, measure: &Self::Measure) -> Result<(), Error>;
+
+    /// Waits for the device: what the steps taken have recorded.
+    fn recorded(&self, agenda: &Self::Agenda) -> Result<Vec<f64>, Error>;
 
     /// A buffer of `len` zeros.
     fn zeros(&self, len: usize) -> Result<Self::Buffer, Error>;

@@ -93,12 +93,22 @@ impl<B: Backend> PlannedLoss<B> {
         )
     }
 
+    /// The measure of which it is made.
+    pub fn measure(&self) -> &B::Measure {
+        &self.measure
+    }
+
+    /// The loss of a batch whose mean measure is `measured`.
+    pub fn of_measured(&self, measured: f64) -> f64 {
+        self.constant + f64::from(self.factor) * measured
+    }
+
     /// Waits for the device: the loss of the last [`PlannedLoss::forward_backward`].
     ///
     /// # Errors
     /// Those of the device.
     pub fn value(&self, backend: &B) -> Result<f64, Error> {
-        Ok(self.constant + f64::from(self.factor) * backend.measured(&self.measure)?)
+        Ok(self.of_measured(backend.measured(&self.measure)?))
     }
 }
 

@@ -175,6 +175,16 @@ impl<B: Backend> PlannedOptimizer<B> {
         &mut self.state
     }
 
+    /// What [`PlannedOptimizer::update`] needs for `step`, as [`PlannedOptimizer::prepare`] uploads it.
+    pub fn coefficients(&self, step: u64, factor: f64) -> Vec<f32> {
+        self.optimizer.coefficients(step, factor)
+    }
+
+    /// The buffer that holds those, for a device that has them already.
+    pub fn coefficients_mut(&mut self) -> &mut B::Buffer {
+        &mut self.coefficients
+    }
+
     /// Uploads what [`PlannedOptimizer::update`] needs for `step`, counted from 0, at `factor` times
     /// the full learning rate.
     ///

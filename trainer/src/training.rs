@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use configuration::Configuration;
 
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Crop};
 use crate::checkpoint::{Checkpoint, CheckpointError, TrainingState};
 use crate::loss::PlannedLoss;
 use crate::optimizer::PlannedOptimizer;
@@ -87,6 +87,11 @@ pub trait BatchSource {
     /// When an image cannot be had.
     fn fill(&mut self, step: u64, input: &mut [f32], target: &mut [f32])
     -> Result<(), Self::Error>;
+
+    /// The loader, if batches are crops of images that a device may hold and crop by itself.
+    fn loader(&mut self) -> Option<&mut Loader> {
+        None
+    }
 }
 
 impl BatchSource for Loader {
@@ -95,7 +100,14 @@ impl BatchSource for Loader {
     fn fill(&mut self, step: u64, input: &mut [f32], target: &mut [f32]) -> Result<(), PatchError> {
         Self::fill(self, step, input, target)
     }
+
+    fn loader(&mut self) -> Option<&mut Loader> {
+        Some(self)
+    }
 }
+
+/// Steps that a device is given at a time: seconds at most, so that a stop is soon heard.
+const AHEAD: usize = 64;
 
 /// When a run writes its checkpoint, and where.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +153,15 @@ pub struct Training<'b, B: Backend> {
     target: B::Buffer,
     /// The batch on the host, [input, target].
     host: [Vec<f32>; 2],
+    recording: Option<B::Recording>,
+    /// Steps that the device takes by itself.
+    agenda: Option<Agenda<B>>,
+}
+
+struct Agenda<B: Backend> {
+    planned: B::Agenda,
+    /// The block of images on the device.
+    shown: Option<usize>,
     recording: Option<B::Recording>,
 }
 
@@ -193,16 +214,21 @@ impl<'b, B: Backend> Training<'b, B> {
         backend.upload(initial.values(), &mut parameters)?;
         let last_layer = srcnn::last_layer(layout);
         let len = batch.checked_len()?;
+        let optimizer =
+            PlannedOptimizer::new(backend, configuration.optimizer, layout.len(), last_layer)?;
+        let crops = [batch.images, batch.channels, batch.height];
+        let coefficients = optimizer.coefficients(0, 0.0).len();
+        let agenda = backend.plan_agenda(AHEAD, crops, coefficients)?;
         Ok(Self {
+            agenda: agenda.map(|planned| Agenda {
+                planned,
+                shown: None,
+                recording: None,
+            }),
             gradients: network.gradients(backend)?,
             network,
             loss: PlannedLoss::new(backend, configuration.loss, batch)?,
-            optimizer: PlannedOptimizer::new(
-                backend,
-                configuration.optimizer,
-                layout.len(),
-                last_layer,
-            )?,
+            optimizer,
             parameters,
             dparameters: backend.zeros(layout.len())?,
             input: backend.zeros(len)?,
@@ -280,6 +306,85 @@ impl<'b, B: Backend> Training<'b, B> {
         })
     }
 
+    /// Takes one step or more, up to step `until`, on a device that crops its batches itself as many
+    /// as it is given at a time.
+    fn advance(&mut self, source: &mut impl BatchSource, until: u64) -> Result<(), TrainingError> {
+        let (Some(agenda), Some(loader)) = (&mut self.agenda, source.loader()) else {
+            return self.step(source).map(drop);
+        };
+        let Configuration {
+            schedule, steps, ..
+        } = self.configuration;
+        let first = self.losses.len() as u64;
+        let (block, left) = loader.block_of(first);
+        if agenda.shown != Some(block) {
+            let [inputs, targets] = loader.images(block).map_err(|error| TrainingError::Batch {
+                step: first,
+                source: Box::new(error),
+            })?;
+            self.backend.show(&mut agenda.planned, &inputs, &targets)?;
+            (agenda.shown, agenda.recording) = (Some(block), None);
+        }
+        let coming = first..first + left.min(until - first).min(AHEAD as u64);
+        let crops: Vec<Crop> = coming.clone().flat_map(|step| loader.crops(step)).collect();
+        let coefficients: Vec<f32> = coming
+            .clone()
+            .flat_map(|step| {
+                let factor = schedule.factor(step, steps);
+                self.optimizer.coefficients(step, factor)
+            })
+            .collect();
+        self.backend
+            .write_agenda(&mut agenda.planned, &crops, &coefficients)?;
+        for _ in coming {
+            self.queue_step()?;
+        }
+        let Some(agenda) = &self.agenda else {
+            return Ok(());
+        };
+        for measured in self.backend.recorded(&agenda.planned)? {
+            let loss = self.loss.of_measured(measured) as f32;
+            if !loss.is_finite() {
+                let step = self.losses.len() as u64;
+                return Err(TrainingError::Loss { step, loss });
+            }
+            self.losses.push(loss);
+        }
+        Ok(())
+    }
+
+    /// Gives the device its next step: the same calls on the same buffers every time.
+    fn queue_step(&mut self) -> Result<(), backend::Error> {
+        let Self {
+            backend,
+            network,
+            gradients,
+            loss,
+            optimizer,
+            parameters,
+            dparameters,
+            input,
+            target,
+            agenda,
+            ..
+        } = self;
+        let Some(Agenda {
+            planned, recording, ..
+        }) = agenda
+        else {
+            return Ok(());
+        };
+        backend.take_step(planned);
+        backend.repeat(recording, || {
+            backend.begin_step(planned, input, target, optimizer.coefficients_mut())?;
+            network.forward(*backend, parameters, input)?;
+            loss.forward_backward(*backend, target, network.output(), gradients.doutput_mut())?;
+            network.backward(*backend, parameters, input, gradients, dparameters)?;
+            optimizer.update(*backend, dparameters, parameters)?;
+            backend.end_step(planned, loss.measure())
+        })
+    }
+
     /// Takes all steps that are left, reports each, and saves now and then and at the end.
     ///
     /// `stop` is looked at between steps: once it is true, the run saves and returns.
@@ -300,9 +405,22 @@ impl<'b, B: Backend> Training<'b, B> {
                 outcome = Outcome::Stopped;
                 break;
             }
-            let loss = self.step(source)?;
+            let begun = self.losses.len();
+            let until = match saving {
+                Some(Saving { every, .. }) if every > 0 => {
+                    steps.min((begun as u64 / every + 1) * every)
+                }
+                _ => steps,
+            };
+            self.advance(source, until)?;
+            for (at, loss) in self.losses.iter().enumerate().skip(begun) {
+                on_step(Progress {
+                    step: at as u64 + 1,
+                    steps,
+                    loss: *loss,
+                });
+            }
             let step = self.losses.len() as u64;
-            on_step(Progress { step, steps, loss });
             if let Some(Saving { path, every }) = saving
                 && every > 0
                 && step.is_multiple_of(every)

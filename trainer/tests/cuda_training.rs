@@ -1,10 +1,13 @@
 //! Training on a CUDA device, here the emulated one. In a process of its own: the emulator stays loaded.
 
 use msssim_cuda::network::Precision;
+use std::sync::atomic::AtomicBool;
+
 use msssim_trainer::backend::Backend;
 use msssim_trainer::backend::cpu::Cpu;
 use msssim_trainer::backend::cuda::Cuda;
 use msssim_trainer::checkpoint::Checkpoint;
+use msssim_trainer::dead_leaves::dead_leaves;
 use msssim_trainer::loss::Loss;
 use msssim_trainer::optimizer::Optimizer;
 use msssim_trainer::patches::{Loader, Source};
@@ -67,6 +70,42 @@ fn reduced_precision_learns_alike() {
         }
         assert_ne!(expected, actual, "nothing was rounded");
     }
+}
+
+/// Steps that the device takes by itself, cropping from images in its memory, a block of them at a time,
+/// are those whose batches the host makes.
+#[test]
+fn resident_images_give_the_batches_of_the_host() {
+    let cuda = cuda(Precision::F32);
+    let folder = tempfile::tempdir().expect("a folder");
+    for i in 0..3 {
+        let path = folder.path().join(format!("{i}.png"));
+        dead_leaves(7, i, 12, 16).save_png(&path).expect("a file");
+    }
+    let configuration = small(Loss::Mae, Optimizer::ADAM, 7);
+    let loader = || {
+        // Blocks of one image, which serves two steps.
+        let folder = folder.path().to_owned();
+        let source = Source::folder(folder, &configuration.patches, 3, 1).expect("images");
+        Loader::new(source, configuration.patches, configuration.seed)
+    };
+    let mut by_host = Training::new(&cuda, configuration).expect("a plan");
+    let mut batches = loader();
+    for _ in 0..7 {
+        by_host.step(&mut batches).expect("a step");
+    }
+    let mut by_device = Training::new(&cuda, configuration).expect("a plan");
+    let mut seen = Vec::new();
+    by_device
+        .run(&mut loader(), None, &AtomicBool::new(false), |at| {
+            seen.push(at.loss)
+        })
+        .expect("a run");
+    assert_eq!(seen, by_host.losses());
+    assert_eq!(
+        by_device.checkpoint().expect("weights"),
+        by_host.checkpoint().expect("weights")
+    );
 }
 
 const SGD: Optimizer = Optimizer::Sgd {

@@ -9,7 +9,7 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
 };
 use msssim_kernels::network::{Adam, ConvPlan, ProductLaunch};
-use msssim_kernels::{CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, LOSS, OPTIMIZER};
+use msssim_kernels::{CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, FEED, LOSS, OPTIMIZER};
 
 use super::{load, threads};
 use crate::error::ProbeError;
@@ -76,6 +76,19 @@ impl PlannedConv<'_> {
     }
 }
 
+/// The memory of coming steps, and the shape of their batches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlannedAgenda {
+    pub(crate) images: usize,
+    pub(crate) channels: usize,
+    pub(crate) side: usize,
+    pub(crate) step: Part,
+    pub(crate) crops: Part,
+    pub(crate) coefficients: Part,
+    /// A double a step.
+    pub(crate) record: Part,
+}
+
 /// The kernels, loaded into a context.
 #[derive(Debug)]
 pub(crate) struct NetworkKernels {
@@ -90,6 +103,8 @@ pub(crate) struct NetworkKernels {
     relu_backward: CudaFunction,
     adam: CudaFunction,
     sgd: CudaFunction,
+    begin_step: CudaFunction,
+    end_step: CudaFunction,
 }
 
 impl NetworkKernels {
@@ -109,6 +124,7 @@ impl NetworkKernels {
         let rest = load(context, "conv_rest", CONV_REST)?;
         let loss = load(context, "loss", LOSS)?;
         let optimizer = load(context, "optimizer", OPTIMIZER)?;
+        let feed = load(context, "feed", FEED)?;
         Ok(Self {
             conv_forward: variants(&conv, "conv_forward")?,
             conv_input: variants(&conv, "conv_input")?,
@@ -120,7 +136,66 @@ impl NetworkKernels {
             relu_backward: loss.load_function("relu_backward")?,
             adam: optimizer.load_function("adam")?,
             sgd: optimizer.load_function("sgd")?,
+            begin_step: feed.load_function("begin_step")?,
+            end_step: feed.load_function("end_step")?,
         })
+    }
+
+    /// The crops of all steps must lie in `images`, which is the agenda's to see to.
+    pub(crate) fn begin_step(
+        &self,
+        stream: &CudaStream,
+        agenda: &PlannedAgenda,
+        images: [Part; 2],
+        batch: [Part; 2],
+        current: Part,
+    ) -> Result<(), DriverError> {
+        let PlannedAgenda {
+            side,
+            channels,
+            images: count,
+            ..
+        } = *agenda;
+        for part in batch {
+            part.require("a batch", count * channels * side * side);
+        }
+        images[1].require("images", images[0].len);
+        let (side, coefficients) = (side as i32, current.len as i32);
+        let mut arguments = stream.launch_builder(&self.begin_step);
+        arguments.arg(&side).arg(&coefficients);
+        arguments
+            .arg(&agenda.step.address)
+            .arg(&agenda.crops.address);
+        arguments.arg(&agenda.coefficients.address);
+        arguments.arg(&images[0].address).arg(&images[1].address);
+        arguments.arg(&batch[0].address).arg(&batch[1].address);
+        arguments.arg(&current.address);
+        let samples = agenda.side * agenda.side;
+        let grid = [samples.div_ceil(256), channels, count].map(|n| n as u32);
+        // SAFETY: `begin_step`'s arguments; see the head of this file.
+        unsafe { arguments.launch(threads(grid)) }.map(drop)
+    }
+
+    /// `measures` is the address of a double for each image.
+    pub(crate) fn end_step(
+        &self,
+        stream: &CudaStream,
+        agenda: &PlannedAgenda,
+        measures: u64,
+    ) -> Result<(), DriverError> {
+        let images = agenda.images as i32;
+        let mut arguments = stream.launch_builder(&self.end_step);
+        arguments.arg(&images).arg(&measures);
+        arguments
+            .arg(&agenda.record.address)
+            .arg(&agenda.step.address);
+        let config = LaunchConfig {
+            grid_dim: (1, 1, 1),
+            block_dim: (1, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        // SAFETY: `end_step`'s arguments; see the head of this file.
+        unsafe { arguments.launch(config) }.map(drop)
     }
 
     pub(crate) fn conv_forward(

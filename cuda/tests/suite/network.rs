@@ -1,6 +1,6 @@
 //! Convolutions, errors and updates against plain float64 loops.
 
-use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Network, Precision};
+use msssim_cuda::network::{Adam, Buffer, Comparison, Conv, Crop, Network, Precision};
 use msssim_cuda::{Error, Params, Size};
 
 use crate::support::{compute, device, textures};
@@ -466,4 +466,104 @@ fn what_cannot_be_recorded_or_planned_is_refused() {
     };
     let error = network.plan_conv2d(even).unwrap_err().to_string();
     assert!(error.contains("even kernel"), "{error}");
+}
+
+#[test]
+fn steps_are_nothing_but_replays() {
+    let network = network();
+    let (batch, channels, side) = (2, 2, 3);
+    // Planes of 7 columns and 5 rows; an image and the one after it.
+    let (columns, rows) = (7, 5);
+    let bicubic: Vec<f32> = (0..2 * channels * columns * rows)
+        .map(|v| v as f32)
+        .collect();
+    let truth: Vec<f32> = bicubic.iter().map(|v| v + 0.5).collect();
+    let mut agenda = network
+        .plan_agenda(4, [batch, channels, side], 3)
+        .expect("a plan");
+    network.show(&mut agenda, &bicubic, &truth).expect("room");
+    let crop = |image: usize, row: usize, column: usize, symmetry| Crop {
+        first: (image * channels * columns * rows + row * columns + column) as i32,
+        row: columns as i32,
+        plane: (columns * rows) as i32,
+        symmetry,
+    };
+    let crops: Vec<Crop> = (0..8)
+        .map(|symmetry| crop(symmetry % 2, symmetry % 3, symmetry % 5, symmetry as i32))
+        .collect();
+    let coefficients: Vec<f32> = (0..12).map(|v| v as f32).collect();
+
+    let len = batch * channels * side * side;
+    let measure = network
+        .plan_measure(
+            Comparison::AbsoluteError,
+            batch,
+            channels,
+            Size {
+                width: side,
+                height: side,
+            },
+        )
+        .expect("a plan");
+    let [mut input, mut target, mut gradient] = [(); 3].map(|()| network.zeros(len).expect("room"));
+    let mut current = network.zeros(3).expect("room");
+    let recording = network
+        .record(|| {
+            network.begin_step(&agenda, [&mut input, &mut target], &mut current)?;
+            network.measure_and_gradient(&measure, &target, &input, 1.0, &mut gradient)?;
+            network.end_step(&agenda, &measure)
+        })
+        .expect("a graph");
+
+    // Nothing is written yet, and a replay does nothing.
+    network.replay(&recording).expect("a run");
+    assert!(network.recorded(&agenda).expect("records").is_empty());
+    network
+        .write_agenda(&mut agenda, &crops, &coefficients)
+        .expect("copies");
+    for step in 0..4 {
+        network.take_step(&mut agenda);
+        network.replay(&recording).expect("a run");
+        assert_eq!(values(&network, &current), coefficients[3 * step..][..3]);
+        let (input, target) = (values(&network, &input), values(&network, &target));
+        for (at, v) in input.iter().enumerate() {
+            let (i, j) = (at / side % side, at % side);
+            let (channel, image) = (at / (side * side) % channels, at / (side * side * channels));
+            let Crop {
+                first,
+                row,
+                plane,
+                symmetry,
+            } = crops[step * batch + image];
+            let flip = |bit, i| if symmetry & bit == 0 { i } else { side - 1 - i };
+            let (mut i, mut j) = (flip(1, i), flip(2, j));
+            if symmetry & 4 != 0 {
+                (i, j) = (j, i);
+            }
+            let place = first as usize + channel * plane as usize + i * row as usize + j;
+            assert_eq!(*v, bicubic[place], "step {step}, sample {at}");
+            assert_eq!(target[at], truth[place]);
+        }
+    }
+    assert_eq!(network.recorded(&agenda).expect("records"), [0.5; 4]);
+    // The tables are used up: one more changes nothing.
+    network.replay(&recording).expect("a run");
+    assert_eq!(network.recorded(&agenda).expect("records"), [0.5; 4]);
+}
+
+#[test]
+#[should_panic(expected = "leaves images of 20 samples")]
+fn a_crop_beyond_the_images() {
+    let network = network();
+    let mut agenda = network.plan_agenda(1, [1, 1, 3], 1).expect("a plan");
+    network
+        .show(&mut agenda, &[0.0; 20], &[0.0; 20])
+        .expect("room");
+    let crop = Crop {
+        first: 10,
+        row: 4,
+        plane: 20,
+        symmetry: 0,
+    };
+    let _ = network.write_agenda(&mut agenda, &[crop], &[0.0]);
 }

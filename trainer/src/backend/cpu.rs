@@ -9,7 +9,7 @@ use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward, relu_forward};
 use msssim_cpu::{BatchWorkspace, MsSsim, Params, Size};
 use rayon::prelude::*;
 
-use super::{Activation, AdamConstants, Backend, ConvLayer, Error, ImageBatch, Measure};
+use super::{Activation, AdamConstants, Backend, ConvLayer, Crop, Error, ImageBatch, Measure};
 
 /// Numbers that one task updates.
 const CHUNK: usize = 1 << 13;
@@ -56,6 +56,48 @@ impl Backend for Cpu {
         calls: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
         calls()
+    }
+
+    // The host is the device: batches are made by the loader's threads.
+    type Agenda = Infallible;
+
+    fn plan_agenda(
+        &self,
+        _capacity: usize,
+        _crops: [usize; 3],
+        _coefficients: usize,
+    ) -> Result<Option<Infallible>, Error> {
+        Ok(None)
+    }
+
+    fn show(&self, agenda: &mut Infallible, _: &[f32], _: &[f32]) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn write_agenda(&self, agenda: &mut Infallible, _: &[Crop], _: &[f32]) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn take_step(&self, agenda: &mut Infallible) {
+        match *agenda {}
+    }
+
+    fn begin_step(
+        &self,
+        agenda: &Infallible,
+        _: &mut Vec<f32>,
+        _: &mut Vec<f32>,
+        _: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn end_step(&self, agenda: &Infallible, _: &CpuMeasure) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn recorded(&self, agenda: &Infallible) -> Result<Vec<f64>, Error> {
+        match *agenda {}
     }
 
     fn zeros(&self, len: usize) -> Result<Vec<f32>, Error> {

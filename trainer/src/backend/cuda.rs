@@ -4,11 +4,11 @@
 
 use msssim_cpu::layers::Padding;
 use msssim_cuda::network::{
-    Adam, Buffer, Comparison, Conv, Convolution, Measure, Network, Precision,
+    Adam, Agenda, Buffer, Comparison, Conv, Convolution, Measure, Network, Precision,
 };
 use msssim_cuda::{Params, ProbeError, Size, network};
 
-use super::{Activation, AdamConstants, Backend, ConvLayer, Error, ImageBatch};
+use super::{Activation, AdamConstants, Backend, ConvLayer, Crop, Error, ImageBatch};
 
 /// The device, with a stream of its own.
 pub struct Cuda {
@@ -71,6 +71,66 @@ impl Backend for Cuda {
             Some(Recording::Recorded(recorded)) => self.network.replay(recorded)?,
         }
         Ok(())
+    }
+
+    type Agenda = Agenda;
+
+    fn plan_agenda(
+        &self,
+        capacity: usize,
+        crops: [usize; 3],
+        coefficients: usize,
+    ) -> Result<Option<Agenda>, Error> {
+        let agenda = self.network.plan_agenda(capacity, crops, coefficients)?;
+        Ok(Some(agenda))
+    }
+
+    fn show(&self, agenda: &mut Agenda, inputs: &[f32], targets: &[f32]) -> Result<(), Error> {
+        Ok(self.network.show(agenda, inputs, targets)?)
+    }
+
+    fn write_agenda(
+        &self,
+        agenda: &mut Agenda,
+        crops: &[Crop],
+        coefficients: &[f32],
+    ) -> Result<(), Error> {
+        // What does not fit 32 bits is refused with the crops that leave their images.
+        let int = |n: usize| i32::try_from(n).unwrap_or(-1);
+        let crops: Vec<network::Crop> = crops
+            .iter()
+            .map(|crop| network::Crop {
+                first: int(crop.first),
+                row: int(crop.row),
+                plane: int(crop.plane),
+                symmetry: crop.symmetry.into(),
+            })
+            .collect();
+        Ok(self.network.write_agenda(agenda, &crops, coefficients)?)
+    }
+
+    fn take_step(&self, agenda: &mut Agenda) {
+        self.network.take_step(agenda);
+    }
+
+    fn begin_step(
+        &self,
+        agenda: &Agenda,
+        input: &mut Buffer,
+        target: &mut Buffer,
+        coefficients: &mut Buffer,
+    ) -> Result<(), Error> {
+        Ok(self
+            .network
+            .begin_step(agenda, [input, target], coefficients)?)
+    }
+
+    fn end_step(&self, agenda: &Agenda, measure: &Measure) -> Result<(), Error> {
+        Ok(self.network.end_step(agenda, measure)?)
+    }
+
+    fn recorded(&self, agenda: &Agenda) -> Result<Vec<f64>, Error> {
+        Ok(self.network.recorded(agenda)?)
     }
 
     fn zeros(&self, len: usize) -> Result<Buffer, Error> {

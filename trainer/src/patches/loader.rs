@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use super::{Block, PatchError, PatchShape, Source};
+use crate::backend::Crop;
 
 /// Batches that wait, ready, for the network.
 const AHEAD: usize = 4;
@@ -23,6 +24,15 @@ pub struct Loader {
     shape: PatchShape,
     seed: u64,
     running: Option<Running>,
+    resident: Option<Resident>,
+}
+
+/// A block of images whose samples lie on a device.
+struct Resident {
+    number: usize,
+    block: Block,
+    /// Where each image begins.
+    begins: Vec<usize>,
 }
 
 struct Running {
@@ -38,7 +48,55 @@ impl Loader {
             shape,
             seed,
             running: None,
+            resident: None,
         }
+    }
+
+    /// The number of the block of images that serves `step`, and for how many steps it goes on to.
+    pub fn block_of(&self, step: u64) -> (usize, u64) {
+        self.source.block_of(step)
+    }
+
+    /// Reads the images of block `number`, inputs (bicubic) and targets (truth), for a device that
+    /// crops them by itself: all planes one after the other.
+    ///
+    /// # Errors
+    /// [`PatchError`] names an image that cannot be read.
+    pub fn images(&mut self, number: usize) -> Result<[Vec<f32>; 2], PatchError> {
+        // One block at a time is in memory.
+        self.resident = None;
+        let block = self.source.load(number, &self.shape)?;
+        let (images, begins) = block.lay_out();
+        self.resident = Some(Resident {
+            number,
+            block,
+            begins,
+        });
+        Ok(images)
+    }
+
+    /// The crops of `step`, which [`Loader::fill`] would make, among the images that
+    /// [`Loader::images`] read last.
+    ///
+    /// # Panics
+    /// If those are not of the block that serves `step`.
+    pub fn crops(&self, step: u64) -> Vec<Crop> {
+        let (number, _) = self.source.block_of(step);
+        let resident = self.resident.as_ref().filter(|r| r.number == number);
+        let Some(Resident { block, begins, .. }) = resident else {
+            panic!("step {step} is cropped from block {number}, which has not been read")
+        };
+        let crop = |i: usize| {
+            let place = block.place(&self.shape, self.seed, step, i);
+            let size = block.pairs[place.image].size;
+            Crop {
+                first: begins[place.image] + place.first,
+                row: size.width,
+                plane: size.area(),
+                symmetry: place.symmetry,
+            }
+        };
+        (0..self.shape.batch).map(crop).collect()
     }
 
     /// Fills `input` (bicubic) and `target` (truth) with the batch of `step`, in 0 to 1.

@@ -87,10 +87,29 @@ impl Block {
         Self { pairs, positions }
     }
 
+    /// Crop `i` of `step`. Every position in the block is equally likely; each crop is turned and
+    /// mirrored in one of eight ways.
+    fn place(&self, shape: &PatchShape, seed: u64, step: u64, i: usize) -> Place {
+        let mut random = Random::new(seed, "crop", step * shape.batch as u64 + i as u64);
+        let total = self.positions.last().copied().unwrap_or(0);
+        let position = random.below(total);
+        let image = self.positions.partition_point(|end| *end <= position);
+        let before = if image == 0 {
+            0
+        } else {
+            self.positions[image - 1]
+        };
+        let width = self.pairs[image].size.width;
+        let columns = width - shape.side + 1;
+        let position = (position - before) as usize;
+        Place {
+            image,
+            first: position / columns * width + position % columns,
+            symmetry: random.below(8) as u8,
+        }
+    }
+
     /// Fills `input` (bicubic) and `target` (truth) with the crops of `step`, in 0 to 1.
-    ///
-    /// Every position in the block is equally likely; each crop is turned and mirrored in one of
-    /// eight ways.
     fn crop(
         &self,
         shape: &PatchShape,
@@ -99,45 +118,51 @@ impl Block {
         input: &mut [f32],
         target: &mut [f32],
     ) {
-        let PatchShape {
-            batch,
-            side,
-            channels,
-            ..
-        } = *shape;
-        let crop = channels.count() * side * side;
+        let side = shape.side;
+        let crop = shape.channels.count() * side * side;
         let crops = input
             .chunks_exact_mut(crop)
             .zip(target.chunks_exact_mut(crop));
         for (i, (input, target)) in crops.enumerate() {
-            let mut random = Random::new(seed, "crop", step * batch as u64 + i as u64);
-            let total = self.positions.last().copied().unwrap_or(0);
-            let position = random.below(total);
-            let image = self.positions.partition_point(|end| *end <= position);
-            let before = if image == 0 {
-                0
-            } else {
-                self.positions[image - 1]
-            };
+            let Place {
+                image,
+                first,
+                symmetry,
+            } = self.place(shape, seed, step, i);
             let pair = &self.pairs[image];
-            let columns = pair.size.width - side + 1;
-            let position = (position - before) as usize;
-            let (row, column) = (position / columns, position % columns);
-            let symmetry = random.below(8);
             for (planes, out) in [(&pair.bicubic, input), (&pair.truth, target)] {
                 for (plane, out) in planes.iter().zip(out.chunks_exact_mut(side * side)) {
-                    let first = row * pair.size.width + column;
                     copy_crop(&plane[first..], pair.size.width, side, symmetry, out);
                 }
             }
         }
     }
+
+    /// All images one plane after the other, first the bicubic ones, then the true ones; and where
+    /// each image begins.
+    fn lay_out(&self) -> ([Vec<f32>; 2], Vec<usize>) {
+        let mut begins = Vec::with_capacity(self.pairs.len());
+        let (mut bicubic, mut truth) = (Vec::new(), Vec::new());
+        for pair in &self.pairs {
+            begins.push(bicubic.len());
+            bicubic.extend(pair.bicubic.iter().flatten());
+            truth.extend(pair.truth.iter().flatten());
+        }
+        ([bicubic, truth], begins)
+    }
+}
+
+/// Where a crop lies: in which image, at which sample of each plane, in which of eight symmetries.
+struct Place {
+    image: usize,
+    first: usize,
+    symmetry: u8,
 }
 
 /// Copies a square of `side` that begins at `plane[0]`; bits of `symmetry` flip rows, flip columns
 /// and transpose.
-fn copy_crop(plane: &[f32], stride: usize, side: usize, symmetry: u64, out: &mut [f32]) {
-    let flip = |bit: u64, i: usize| if symmetry & bit == 0 { i } else { side - 1 - i };
+fn copy_crop(plane: &[f32], stride: usize, side: usize, symmetry: u8, out: &mut [f32]) {
+    let flip = |bit: u8, i: usize| if symmetry & bit == 0 { i } else { side - 1 - i };
     for (i, out) in out.chunks_exact_mut(side).enumerate() {
         for (j, out) in out.iter_mut().enumerate() {
             let (row, column) = (flip(1, i), flip(2, j));
