@@ -62,6 +62,15 @@ pub enum Comparison {
     AbsoluteError,
     /// MS-SSIM by these parameters.
     MsSsim(Params),
+    /// `score` times that plus `error` times the absolute error.
+    Blend {
+        /// The parameters of MS-SSIM.
+        params: Params,
+        /// Its weight.
+        score: f32,
+        /// The absolute error's.
+        error: f32,
+    },
 }
 
 /// A planned [`Comparison`] with the memory that it works in.
@@ -90,6 +99,14 @@ struct Scoring {
     /// The weight of each image's score, and the factor that they were made of.
     upstream: CudaSlice<f32>,
     factor: f32,
+    blend: Option<Blend>,
+}
+
+/// Weights of score and error, and the images' measures, doubles as pairs of floats.
+#[derive(Debug)]
+struct Blend {
+    weights: [f32; 2],
+    means: Buffer,
 }
 
 /// Images in device memory, the crops and coefficients of coming steps, and the record of their measures:
@@ -332,7 +349,14 @@ impl Network {
         let kind = match comparison {
             Comparison::SquaredError => error(true)?,
             Comparison::AbsoluteError => error(false)?,
-            Comparison::MsSsim(params) => {
+            Comparison::MsSsim(params) | Comparison::Blend { params, .. } => {
+                let blend = match comparison {
+                    Comparison::Blend { score, error, .. } => Some(Blend {
+                        weights: [score, error],
+                        means: self.zeros(2 * images)?,
+                    }),
+                    _ => None,
+                };
                 let metric = MsSsim::new(size, channels, &params)?;
                 let stream = &self.stream;
                 let workspace = metric.workspace(&self.device, stream, images, Pass::Gradient)?;
@@ -341,6 +365,7 @@ impl Network {
                     workspace,
                     upstream: stream.clone_htod(&vec![0.0f32; images])?,
                     factor: 0.0,
+                    blend,
                 })))
             }
         };
@@ -391,16 +416,18 @@ impl Network {
                     workspace,
                     upstream,
                     factor: known,
+                    blend,
                 } = &mut *scoring.borrow_mut();
-                if *known != factor {
+                let by_score = factor * blend.as_ref().map_or(1.0, |blend| blend.weights[0]);
+                if *known != by_score {
                     if self.recording.borrow().is_some() {
                         return Err(Error::Unsupported {
                             what: "a new factor within a recording",
                         });
                     }
-                    let weights = vec![factor / measure.images as f32; measure.images];
+                    let weights = vec![by_score / measure.images as f32; measure.images];
                     self.stream.memcpy_htod(&weights, upstream)?;
-                    *known = factor;
+                    *known = by_score;
                 }
                 let images =
                     [reference, distorted].map(|buffer| Images::planar(buffer.memory.as_view()));
@@ -413,6 +440,15 @@ impl Network {
                         &mut ImagesMut::planar(view),
                     )
                 })?;
+                if let Some(Blend { weights, means }) = blend {
+                    let by_error = factor * weights[1] / measure.samples as f32;
+                    let factors = [by_error, weights[0], weights[1]];
+                    let scores = workspace.scores_address();
+                    let means = self.whole(means);
+                    let stream = &self.stream;
+                    self.kernels
+                        .blend_error(stream, factors, [x, y], scores, means, out)?;
+                }
             }
         }
         Ok(())
@@ -427,6 +463,9 @@ impl Network {
             Kind::Error { means, .. } => self.doubles(means, measure.images),
             Kind::MsSsim(scoring) => {
                 let scoring = &mut *scoring.borrow_mut();
+                if let Some(blend) = &scoring.blend {
+                    return self.doubles(&blend.means, measure.images);
+                }
                 let scores = scoring.workspace.scores()?;
                 Ok(scores.iter().map(|score| score.value).collect())
             }
@@ -650,7 +689,13 @@ impl Network {
         self.keep(&measure.kind);
         let measures = match &*measure.kind {
             Kind::Error { means, .. } => self.whole(means).address,
-            Kind::MsSsim(scoring) => scoring.borrow().workspace.scores_address(),
+            Kind::MsSsim(scoring) => {
+                let scoring = scoring.borrow();
+                match &scoring.blend {
+                    Some(blend) => self.whole(&blend.means).address,
+                    None => scoring.workspace.scores_address(),
+                }
+            }
         };
         if measures == 0 {
             return Err(Error::Unsupported {

@@ -44,6 +44,25 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
           [](float d) { return make_float2(d < 0.0f ? -d : d, (d > 0.0f ? 1.0f : 0.0f) - (d < 0.0f ? 1.0f : 0.0f)); });
 }
 
+// A blend of a score and an absolute error: `means` receives score_weight scores + error_weight errors,
+// and `gradient`, which holds that of the weighted score, `factor` times the derivative of the error more.
+// Grid: images.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    blend_error(int samples, float factor, float score_weight, float error_weight, const float* __restrict__ reference,
+                const float* __restrict__ distorted, const double* __restrict__ scores, double* __restrict__ means,
+                float* __restrict__ gradient) {
+  const long long first = (long long)blockIdx.x * samples;
+  double sum = 0.0;
+  for (int i = threadIdx.x; i < samples; i += BLOCK) {
+    const float d = distorted[first + i] - reference[first + i];
+    sum += d < 0.0f ? -d : d;
+    gradient[first + i] += factor * ((d > 0.0f ? 1.0f : 0.0f) - (d < 0.0f ? 1.0f : 0.0f));
+  }
+  sum = block_sum(sum);
+  if (threadIdx.x == 0)
+    means[blockIdx.x] = (double)score_weight * scores[blockIdx.x] + (double)error_weight * (sum / samples);
+}
+
 // Gradients by rectified outputs become gradients by what was rectified. Grid: blocks of samples.
 extern "C" __global__ void __launch_bounds__(BLOCK)
     relu_backward(int samples, const float* __restrict__ out, float* __restrict__ dout) {

@@ -49,7 +49,7 @@ pub const CONV_TF32: &str = include_str!("../ptx/conv_tf32.ptx");
 pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
 /// PTX of `fold` and `conv_weight_sum`.
 pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
-/// PTX of `squared_error`, `absolute_error` and `relu_backward`.
+/// PTX of `squared_error`, `absolute_error`, `blend_error` and `relu_backward`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");
 /// PTX of `begin_step` and `end_step`.
 pub const FEED: &str = include_str!("../ptx/feed.ptx");

@@ -103,7 +103,7 @@ pub struct ConvLayer {
 }
 
 /// How a distorted image is compared with its reference; samples are in 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
     /// The mean of `(distorted - reference)^2` over the samples.
     SquaredError,
@@ -111,6 +111,13 @@ pub enum Measure {
     AbsoluteError,
     /// MS-SSIM by [`msssim_cpu::Params::SNELL_2017`], the mean over the channels.
     MsSsim,
+    /// `score` times that plus `error` times the absolute error.
+    Blend {
+        /// Weight of MS-SSIM.
+        score: f32,
+        /// Weight of the absolute error.
+        error: f32,
+    },
 }
 
 /// The constants of Adam (Kingma and Ba 2015, algorithm 1).

@@ -1,4 +1,4 @@
-//! MSE, MAE and MS-SSIM as losses with gradients.
+//! MSE, MAE, MS-SSIM and a mix of the last two as losses with gradients.
 //!
 //! A loss is a constant plus a factor times a [`Measure`], the mean over a batch. The gradient of
 //! the metric is that of the score; that a good score is a small loss is said here and nowhere else.
@@ -17,10 +17,16 @@ pub enum Loss {
     Mae,
     /// 1 - MS-SSIM, averaged over the images (Snell et al. 2017 sum -MS-SSIM over them).
     MsSsim,
+    /// 0.84 (1 - MS-SSIM) + 0.16 times the mean absolute error: the mix of Zhao, Gallo, Frosio and Kautz
+    /// (2017), whose Gaussian weights of the error sum to 1 and are left out.
+    Mix,
 }
 
+/// The share of MS-SSIM in the mix of Zhao et al. (2017), equation 14.
+const ALPHA: f32 = 0.84;
+
 impl Loss {
-    /// All losses, in the order of the paper's tables.
+    /// The losses that the paper compares, in the order of its tables.
     pub const ALL: [Self; 3] = [Self::Mse, Self::Mae, Self::MsSsim];
 
     /// As the paper's tables call it.
@@ -29,6 +35,7 @@ impl Loss {
             Self::Mse => "MSE",
             Self::Mae => "MAE",
             Self::MsSsim => "MS-SSIM",
+            Self::Mix => "MS-SSIM + MAE",
         }
     }
 
@@ -38,6 +45,7 @@ impl Loss {
             Self::Mse => "mse",
             Self::Mae => "mae",
             Self::MsSsim => "ms-ssim",
+            Self::Mix => "mix",
         }
     }
 
@@ -47,6 +55,10 @@ impl Loss {
             Self::Mse => (0.0, 1.0, Measure::SquaredError),
             Self::Mae => (0.0, 1.0, Measure::AbsoluteError),
             Self::MsSsim => (1.0, -1.0, Measure::MsSsim),
+            Self::Mix => {
+                let (score, error) = (-ALPHA, 1.0 - ALPHA);
+                (ALPHA.into(), 1.0, Measure::Blend { score, error })
+            }
         }
     }
 }
@@ -151,6 +163,27 @@ mod tests {
         let (value, gradient) = loss_and_gradient(Loss::Mae, batch, &target, &prediction);
         assert_eq!(value, 1.75 / 4.0);
         assert_eq!(gradient, [0.25, -0.25, 0.0, 0.25]);
+    }
+
+    /// The mix is made of its parts.
+    #[test]
+    fn the_mix_is_0_84_of_one_and_0_16_of_the_other() {
+        let batch = ImageBatch {
+            images: 2,
+            channels: 2,
+            height: 14,
+            width: 15,
+        };
+        let wave = |i: usize, frequency: f64| (0.5 + 0.4 * libm::sin(frequency * i as f64)) as f32;
+        let target: Vec<f32> = (0..840).map(|i| wave(i, 0.37)).collect();
+        let prediction: Vec<f32> = (0..840).map(|i| 0.9 * wave(i, 0.39)).collect();
+        let of = |loss| loss_and_gradient(loss, batch, &target, &prediction);
+        let ((score, by_score), (error, by_error)) = (of(Loss::MsSsim), of(Loss::Mae));
+        let (mix, by_mix) = of(Loss::Mix);
+        assert!((mix - (0.84 * score + 0.16 * error)).abs() < 1e-7);
+        for ((mix, score), error) in by_mix.iter().zip(by_score).zip(by_error) {
+            assert!((mix - (0.84 * score + 0.16 * error)).abs() < 1e-8);
+        }
     }
 
     /// Against the metric's float64 statement, whose gradient is checked by differences. Tolerances

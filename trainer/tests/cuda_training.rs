@@ -122,6 +122,7 @@ fn ten_steps_are_those_of_the_cpu() {
         (medium(Loss::MsSsim, Optimizer::ADAM, 10), 10),
         (small(Loss::Mse, SGD, 3), 3),
         (small(Loss::Mae, Optimizer::ADAM, 3), 3),
+        (medium(Loss::Mix, Optimizer::ADAM, 2), 2),
     ] {
         let mut here = Training::new(&Cpu, configuration).expect("a plan");
         let mut there = Training::new(&cuda, configuration).expect("a plan");

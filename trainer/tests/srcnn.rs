@@ -155,10 +155,10 @@ fn the_whole_networks_gradient_is_that_of_the_restatement() {
     for channels in [1, 3] {
         let (input, target) = batch(channels, size);
         let network = Network::new(channels, &wide(&parameters(channels)));
-        for loss in Loss::ALL {
+        for loss in [Loss::Mse, Loss::Mae, Loss::MsSsim, Loss::Mix] {
             let (value_tolerance, tolerance) = match loss {
                 Loss::Mse | Loss::Mae => (1e-6, 2e-6),
-                Loss::MsSsim => (5e-6, 2e-4),
+                Loss::MsSsim | Loss::Mix => (5e-6, 2e-4),
             };
             let (value, gradient) = loss_and_gradient(loss, channels, size, &input, &target);
             let (input, target) = (images(size, &input), images(size, &target));

@@ -100,6 +100,7 @@ pub(crate) struct NetworkKernels {
     conv_weight_sum: CudaFunction,
     squared_error: CudaFunction,
     absolute_error: CudaFunction,
+    blend_error: CudaFunction,
     relu_backward: CudaFunction,
     adam: CudaFunction,
     sgd: CudaFunction,
@@ -133,6 +134,7 @@ impl NetworkKernels {
             conv_weight_sum: rest.load_function("conv_weight_sum")?,
             squared_error: loss.load_function("squared_error")?,
             absolute_error: loss.load_function("absolute_error")?,
+            blend_error: loss.load_function("blend_error")?,
             relu_backward: loss.load_function("relu_backward")?,
             adam: optimizer.load_function("adam")?,
             sgd: optimizer.load_function("sgd")?,
@@ -310,6 +312,33 @@ impl NetworkKernels {
         arguments.arg(&reference.address).arg(&distorted.address);
         arguments.arg(&means.address).arg(&gradient.address);
         // SAFETY: the kernel's arguments; see the head of this file.
+        unsafe { arguments.launch(threads([images as u32, 1, 1])) }.map(drop)
+    }
+
+    /// `scores` is the address of a double for each image, `means` has room for one each, counted as two.
+    /// The factors are those of the error's derivative, of the score and of the error.
+    pub(crate) fn blend_error(
+        &self,
+        stream: &CudaStream,
+        [factor, score_weight, error_weight]: [f32; 3],
+        [reference, distorted]: [Part; 2],
+        scores: u64,
+        means: Part,
+        gradient: Part,
+    ) -> Result<(), DriverError> {
+        let images = means.len / 2;
+        distorted.require("distorted", reference.len);
+        gradient.require("gradient", reference.len);
+        let samples = (reference.len / images) as i32;
+        let mut arguments = stream.launch_builder(&self.blend_error);
+        arguments.arg(&samples).arg(&factor);
+        arguments.arg(&score_weight).arg(&error_weight);
+        arguments.arg(&reference.address).arg(&distorted.address);
+        arguments
+            .arg(&scores)
+            .arg(&means.address)
+            .arg(&gradient.address);
+        // SAFETY: `blend_error`'s arguments; see the head of this file.
         unsafe { arguments.launch(threads([images as u32, 1, 1])) }.map(drop)
     }
 

@@ -355,6 +355,49 @@ fn ms_ssim_is_the_metrics() {
 }
 
 #[test]
+fn a_blend_is_its_parts() {
+    let network = network();
+    let size = Size {
+        width: 33,
+        height: 20,
+    };
+    let params = Params {
+        data_range: 1.0,
+        ..Params::SNELL_2017
+    };
+    let (x, y) = textures(4, size, 1.0);
+    let (reference, distorted) = (buffer(&network, &x), buffer(&network, &y));
+    let run = |comparison| {
+        let measure = network
+            .plan_measure(comparison, 2, 2, size)
+            .expect("a plan");
+        let mut gradient = network.zeros(x.len()).expect("room");
+        network
+            .measure_and_gradient(&measure, &reference, &distorted, 2.0, &mut gradient)
+            .expect("launches");
+        let means = network.measured(&measure).expect("means");
+        (means, values(&network, &gradient))
+    };
+    let (scores, by_score) = run(Comparison::MsSsim(params));
+    let (errors, by_error) = run(Comparison::AbsoluteError);
+    let (score, error) = (-0.75, 0.25);
+    let (blends, by_blend) = run(Comparison::Blend {
+        params,
+        score,
+        error,
+    });
+    for ((blend, s), e) in blends.iter().zip(scores).zip(errors) {
+        assert!((blend - (0.25 * e - 0.75 * s)).abs() < 1e-12);
+    }
+    for ((blend, s), e) in by_blend.iter().zip(by_score).zip(by_error) {
+        assert!(
+            (blend - (0.25 * e - 0.75 * s)).abs() < 1e-8,
+            "{blend} {s} {e}"
+        );
+    }
+}
+
+#[test]
 fn updates_of_parameters() {
     let network = network();
     let len = 700;

@@ -38,9 +38,11 @@ pub struct CpuMeasure {
 enum Kind {
     SquaredError,
     AbsoluteError,
+    /// The weights of the score and of the absolute error; without the latter, the score alone.
     MsSsim {
         metric: Box<MsSsim>,
         workspace: BatchWorkspace,
+        blend: Option<[f32; 2]>,
     },
 }
 
@@ -175,7 +177,11 @@ impl Backend for Cpu {
         let kind = match measure {
             Measure::SquaredError => Kind::SquaredError,
             Measure::AbsoluteError => Kind::AbsoluteError,
-            Measure::MsSsim => {
+            Measure::MsSsim | Measure::Blend { .. } => {
+                let blend = match measure {
+                    Measure::Blend { score, error } => Some([score, error]),
+                    _ => None,
+                };
                 let size = Size {
                     width: batch.width,
                     height: batch.height,
@@ -186,7 +192,11 @@ impl Backend for Cpu {
                 };
                 let metric = Box::new(MsSsim::new(size, batch.channels, &params)?);
                 let workspace = metric.batch_workspace(batch.images);
-                Kind::MsSsim { metric, workspace }
+                Kind::MsSsim {
+                    metric,
+                    workspace,
+                    blend,
+                }
             }
         };
         Ok(CpuMeasure {
@@ -220,17 +230,40 @@ impl Backend for Cpu {
             Kind::AbsoluteError => {
                 let factor = factor / samples;
                 pointwise(batch, reference, distorted, gradient, of_images, |d| {
-                    let sign = f32::from(d > 0.0) - f32::from(d < 0.0);
-                    (d.abs(), factor * sign)
+                    (d.abs(), factor * sign(d))
                 });
             }
-            Kind::MsSsim { metric, workspace } => {
+            Kind::MsSsim {
+                metric,
+                workspace,
+                blend,
+            } => {
                 metric
                     .score_and_gradient_batch(workspace, reference, distorted, gradient, of_images);
-                let factor = factor / batch.images as f32;
+                let [score, error] = blend.unwrap_or([1.0, 0.0]);
+                let by_score = factor * score / batch.images as f32;
                 gradient
                     .par_chunks_mut(CHUNK)
-                    .for_each(|gradient| gradient.iter_mut().for_each(|g| *g *= factor));
+                    .for_each(|gradient| gradient.iter_mut().for_each(|g| *g *= by_score));
+                if blend.is_some() {
+                    let by_error = factor * error / samples;
+                    let image = reference.len() / batch.images;
+                    reference
+                        .par_chunks_exact(image)
+                        .zip(distorted.par_chunks_exact(image))
+                        .zip(gradient.par_chunks_exact_mut(image))
+                        .zip(of_images)
+                        .for_each(|(((reference, distorted), gradient), measured)| {
+                            let mut sum = 0.0;
+                            for ((r, d), g) in reference.iter().zip(distorted).zip(gradient) {
+                                let d = d - r;
+                                sum += f64::from(d.abs());
+                                *g += by_error * sign(d);
+                            }
+                            let mean = sum / image as f64;
+                            *measured = f64::from(score) * *measured + f64::from(error) * mean;
+                        });
+                }
             }
         }
         Ok(())
@@ -335,6 +368,11 @@ fn pointwise(
             }
             *mean = sum / image as f64;
         });
+}
+
+/// -1, 0 or 1.
+fn sign(d: f32) -> f32 {
+    f32::from(d > 0.0) - f32::from(d < 0.0)
 }
 
 fn require_lengths(buffers: &[&Vec<f32>]) {

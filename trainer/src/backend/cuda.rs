@@ -204,13 +204,19 @@ impl Backend for Cuda {
 
     fn plan_measure(&self, measure: super::Measure, batch: ImageBatch) -> Result<Measure, Error> {
         batch.checked_len()?;
+        let params = Params {
+            data_range: 1.0,
+            ..Params::SNELL_2017
+        };
         let comparison = match measure {
             super::Measure::SquaredError => Comparison::SquaredError,
             super::Measure::AbsoluteError => Comparison::AbsoluteError,
-            super::Measure::MsSsim => Comparison::MsSsim(Params {
-                data_range: 1.0,
-                ..Params::SNELL_2017
-            }),
+            super::Measure::MsSsim => Comparison::MsSsim(params),
+            super::Measure::Blend { score, error } => Comparison::Blend {
+                params,
+                score,
+                error,
+            },
         };
         let size = Size {
             width: batch.width,

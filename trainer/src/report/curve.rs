@@ -16,6 +16,7 @@ pub fn colour(loss: Loss) -> RGBColor {
         Loss::Mse => RGBColor(0x00, 0x72, 0xB2),
         Loss::Mae => RGBColor(0xE6, 0x9F, 0x00),
         Loss::MsSsim => RGBColor(0x00, 0x9E, 0x73),
+        Loss::Mix => RGBColor(0xCC, 0x79, 0xA7),
     }
 }
 

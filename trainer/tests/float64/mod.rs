@@ -208,6 +208,16 @@ fn loss_and_gradient(
             }
             (value, gradient)
         }
+        Loss::Mix => {
+            let (score, by_score) = loss_and_gradient(Loss::MsSsim, size, target, prediction);
+            let (error, by_error) = loss_and_gradient(Loss::Mae, size, target, prediction);
+            let mix = |s: f64, e: f64| 0.84 * s + 0.16 * e;
+            let gradient = by_score.into_iter().zip(by_error);
+            (
+                mix(score, error),
+                gradient.map(|(s, e)| mix(s, e)).collect(),
+            )
+        }
     }
 }
 
