@@ -1,6 +1,9 @@
-//! Training on a CUDA device, here the emulated one. In a process of its own: the emulator stays loaded.
+//! Training on a CUDA device: on the emulated one, and where there is a card once more on that, in a process
+//! that has not loaded the emulator. With `MSSSIM_REQUIRE_GPU=1` on a card only.
 
 use msssim_cuda::network::Precision;
+use std::io::Write;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use msssim_trainer::backend::Backend;
@@ -14,8 +17,13 @@ use msssim_trainer::patches::{Loader, Source};
 use msssim_trainer::schedule::Schedule;
 use msssim_trainer::training::{Configuration, Training};
 
+/// Whether only a real device will do.
+fn requires_card() -> bool {
+    std::env::var_os("MSSSIM_REQUIRE_GPU").is_some_and(|value| value == "1")
+}
+
 fn cuda(precision: Precision) -> Cuda {
-    if std::env::var_os("MSSSIM_REQUIRE_GPU").is_none() {
+    if !requires_card() {
         msssim_emulated_libcuda::load().expect("the emulator");
     }
     Cuda::new(precision).expect("a device")
@@ -170,4 +178,37 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
             whole.checkpoint().expect("weights")
         );
     }
+}
+
+#[test]
+fn all_of_it_on_a_card() {
+    if requires_card() {
+        return;
+    }
+    let run = |arguments: &[&str]| {
+        let program = std::env::current_exe().expect("this program");
+        let output = Command::new(program)
+            .args(arguments)
+            .env("MSSSIM_REQUIRE_GPU", "1")
+            .output()
+            .expect("this program, started again");
+        let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        (output.status.success(), text.concat())
+    };
+    let (there, why) = run(&["--exact", "a_device_opens"]);
+    if !there {
+        assert!(
+            why.contains("NoDriver") || why.contains("NoDevice"),
+            "{why}"
+        );
+        let _ = writeln!(std::io::stderr(), "skipped: no CUDA device");
+        return;
+    }
+    let (passed, why) = run(&["--test-threads", "1"]);
+    assert!(passed, "on the card: {why}");
+}
+
+#[test]
+fn a_device_opens() {
+    assert!(!cuda(Precision::F32).name().is_empty());
 }
