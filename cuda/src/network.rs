@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use cudarc::driver::{CudaGraph, CudaSlice, CudaStream, DevicePtr};
 use msssim_core::{Params, Size};
-use msssim_kernels::network::ConvPlan;
+use msssim_kernels::network::{ConvPlan, Tap};
 
 use crate::device::Device;
 use crate::driver::network::{NetworkKernels, Part, PlannedAgenda, PlannedConv};
@@ -49,6 +49,9 @@ pub struct Convolution {
     plan: ConvPlan,
     taps: Rc<CudaSlice<i32>>,
     input_taps: Rc<CudaSlice<i32>>,
+    outputs: Rc<CudaSlice<i32>>,
+    padded: Buffer,
+    dout_padded: Buffer,
     larger: Option<Buffer>,
     parts: Buffer,
 }
@@ -232,16 +235,19 @@ impl Network {
         let plan = ConvPlan::new(conv).ok_or(Error::Unsupported {
             what: "convolutions of such a shape (counts of 0, an even kernel, or 2^31 elements)",
         })?;
-        let table = |taps: &[msssim_kernels::network::Tap]| -> Result<_, Error> {
-            let numbers: Vec<i32> = taps.iter().flat_map(|tap| tap.to_array()).collect();
+        let table = |numbers: Vec<i32>| -> Result<_, Error> {
             Ok(Rc::new(self.stream.clone_htod(&numbers)?))
         };
+        let taps = |taps: &[Tap]| table(taps.iter().flat_map(|tap| tap.to_array()).collect());
         Ok(Convolution {
-            taps: table(&plan.taps)?,
-            input_taps: table(&plan.input_taps)?,
-            larger: match plan.larger {
-                0 => None,
-                larger => Some(self.zeros(larger)?),
+            taps: taps(&plan.taps)?,
+            input_taps: taps(&plan.input_taps)?,
+            outputs: table(plan.outputs.concat())?,
+            padded: self.zeros(plan.border.outer_len())?,
+            dout_padded: self.zeros(plan.dout_border.outer_len())?,
+            larger: match plan.fold {
+                false => None,
+                true => Some(self.zeros(plan.border.outer_len())?),
             },
             parts: self.zeros(plan.parts)?,
             plan,
@@ -249,6 +255,7 @@ impl Network {
     }
 
     /// `output = activation(weights * input + bias)`; `weight` and `bias` are ranges of `parameters`.
+    /// The plan keeps a copy of the input for [`Network::conv2d_backward`].
     ///
     /// # Errors
     /// [`Error::Driver`].
@@ -273,7 +280,7 @@ impl Network {
     }
 
     /// The gradients by a convolution's weights, biases and, where wanted, input, from that by its output.
-    /// `input` and `output` are those of the forward call; `doutput` is used up.
+    /// The input is that of the last forward call with this plan, `output` what it gave; `doutput` is used up.
     ///
     /// # Errors
     /// [`Error::Driver`].
@@ -289,14 +296,13 @@ impl Network {
         conv: &Convolution,
         parameters: &Buffer,
         [weight, bias]: [Range<usize>; 2],
-        input: &Buffer,
         output: &Buffer,
         doutput: &mut Buffer,
         dinput: Option<&mut Buffer>,
         dparameters: &mut Buffer,
     ) -> Result<(), Error> {
         let planned = self.planned(conv);
-        let (input, dout) = (self.whole(input), self.whole(doutput));
+        let dout = self.whole(doutput);
         if conv.plan.conv.relu {
             let out = self.whole(output);
             self.kernels.relu_backward(&self.stream, out, dout)?;
@@ -305,18 +311,13 @@ impl Network {
             self.part(dparameters, weight.clone()),
             self.part(dparameters, bias),
         ];
-        let parts = self.whole(&conv.parts);
         self.kernels
-            .conv_weight(&self.stream, &planned, input, dout, parts, gradients)?;
+            .conv_weight(&self.stream, &planned, dout, gradients)?;
         if let Some(dinput) = dinput {
             let weights = self.part(parameters, weight);
-            let larger = conv
-                .larger
-                .as_ref()
-                .map_or(Part { address: 0, len: 0 }, |larger| self.whole(larger));
             let din = self.whole(dinput);
             self.kernels
-                .conv_input(&self.stream, &planned, dout, weights, larger, din)?;
+                .conv_input(&self.stream, &planned, dout, weights, din)?;
         }
         Ok(())
     }
@@ -805,6 +806,14 @@ impl Network {
             plan: &conv.plan,
             taps: part(&conv.taps),
             input_taps: part(&conv.input_taps),
+            outputs: part(&conv.outputs),
+            padded: self.whole(&conv.padded),
+            dout_padded: self.whole(&conv.dout_padded),
+            larger: match &conv.larger {
+                Some(larger) => self.whole(larger),
+                None => Part { address: 0, len: 0 },
+            },
+            parts: self.whole(&conv.parts),
         }
     }
 }

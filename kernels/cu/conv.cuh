@@ -4,6 +4,9 @@
 // out[o](p) = bias[o] + sum_ick w[o][i][k] in[i](stride p + k - kernel / 2), with `kernel` odd. All
 // tensors are contiguous: images x channels x height x width, weights out x in x kernel x kernel.
 //
+// What is gathered has been given a border before (`pad` in conv_rest.cu), so that a sample is an offset of
+// its row of the product plus one of its step, both from tables, with nothing to test or clamp.
+//
 // A block of 128 threads computes a tile of 128 rows (a thread gathers one) by 8 WIDTH columns, in steps
 // along the depth through shared memory; what the next step needs is on its way meanwhile. Products are
 // summed along the depth in one order: results do not depend on the batch.
@@ -19,19 +22,24 @@ enum Math { F32, TF32, BF16 };
 // The layout of `Conv` in src/network.rs.
 struct Conv {
   int images, in_channels, out_channels;
-  int height, width;
-  int out_height, out_width;
+  // Samples of an output plane, columns of it.
+  int out_area, out_width;
   int kernel, stride;
-  // Whether the nearest sample of the image is seen beyond it; otherwise zeros are.
-  int replicate;
   // Whether negative outputs become 0.
   int relu;
+  // Columns and samples of a plane of the input with its border, and of the output's gradient with its.
+  int in_width, in_area;
+  int dout_width, dout_area;
+  // Columns and samples of a plane of the input's gradient, which may be larger than the input.
+  int din_width, din_area;
 };
 
-// One step along the depth of a product: a plane of an image, a tap of the kernel, a weight.
-// The layout of `Tap` in src/network.rs.
+// One step along the depth of a product. The layout of `Tap` in src/network.rs.
 struct Tap {
-  int plane, row, column, weight;
+  // From a row's first sample.
+  int offset;
+  // Among the weights of the tile's first column.
+  int weight;
 };
 
 // What is in shared memory at a time: LENGTH steps of the depth, in words of one factor, or of two in BF16.
@@ -81,11 +89,16 @@ struct Tile {
       const int across = threadIdx.x % 16, down = threadIdx.x / 16;
 #pragma unroll
       for (int k = 0; k < Step<MATH>::WORDS; k++) {
-        float rows[8], columns[WIDTH];
+        __align__(16) float rows[8], columns[WIDTH];
+        // Four at a time, where there are four.
+        *(float4*)&rows[0] = *(const float4*)&a[k][across * 4];
+        *(float4*)&rows[4] = *(const float4*)&a[k][across * 4 + 64];
+        if (WIDTH % 4 == 0) {
 #pragma unroll
-        for (int i = 0; i < 8; i++) rows[i] = __uint_as_float(a[k][across * 4 + i % 4 + i / 4 * 64]);
-#pragma unroll
-        for (int j = 0; j < WIDTH; j++) columns[j] = __uint_as_float(b[k][down * WIDTH + j]);
+          for (int j = 0; j + 3 < WIDTH; j += 4) *(float4*)&columns[j] = *(const float4*)&b[k][down * WIDTH + j];
+        } else {
+          columns[0] = __uint_as_float(b[k][down]);
+        }
 #pragma unroll
         for (int i = 0; i < 8; i++)
 #pragma unroll
@@ -119,15 +132,39 @@ struct Tile {
     }
   }
 
+  // Words of the step from `from` on, this thread's share. Unless it is WHOLE, there are zeros beyond the
+  // depth, whatever is in memory there.
+  template <bool WHOLE, typename Gather, typename Weight, int OF_THREAD>
+  __device__ __forceinline__ static void load(const Gather& gather, const Weight& weight, int from, int depth,
+                                              unsigned (&a)[Step<MATH>::WORDS], unsigned (&b)[OF_THREAD]) {
+    constexpr int WORDS = Step<MATH>::WORDS, OF_WORD = Step<MATH>::OF_WORD;
+#pragma unroll
+    for (int k = 0; k < WORDS; k++) {
+      const int at = from + k * OF_WORD;
+      const float low = WHOLE || at < depth ? gather(at) : 0.0f;
+      const float high = OF_WORD == 2 && (WHOLE || at + 1 < depth) ? gather(at + 1) : 0.0f;
+      a[k] = word<MATH>(low, high);
+    }
+#pragma unroll
+    for (int i = 0; i < OF_THREAD; i++) {
+      const int place = threadIdx.x + i * THREADS, column = place / WORDS, at = from + place % WORDS * OF_WORD;
+      const bool inside = WORDS * COLUMNS % THREADS == 0 || column < COLUMNS;
+      const float low = inside && (WHOLE || at < depth) ? weight(at, column) : 0.0f;
+      const float high = OF_WORD == 2 && inside && (WHOLE || at + 1 < depth) ? weight(at + 1, column) : 0.0f;
+      b[i] = word<MATH>(low, high);
+    }
+  }
+
   // Multiplies gathered rows by weights. `gather(step)` is this thread's row at a step of the depth,
   // `weight(step, column)` a weight of the tile.
   template <typename Gather, typename Weight>
   __device__ __forceinline__ void multiply(const Gather& gather, const Weight& weight, int depth) {
-    constexpr int LENGTH = Step<MATH>::LENGTH, WORDS = Step<MATH>::WORDS, OF_WORD = Step<MATH>::OF_WORD;
+    constexpr int LENGTH = Step<MATH>::LENGTH, WORDS = Step<MATH>::WORDS;
     constexpr int OF_THREAD = (WORDS * COLUMNS + THREADS - 1) / THREADS;
     // Lines begin 8 banks apart (24 for the narrowest), so that the four lines and eight places that a
     // warp reads at once meet different banks.
-    __shared__ unsigned a[2][WORDS][THREADS + 8], b[2][WORDS][COLUMNS + (WIDTH == 1 ? 16 : 8)];
+    __shared__ __align__(16) unsigned a[2][WORDS][THREADS + 8];
+    __shared__ __align__(16) unsigned b[2][WORDS][COLUMNS + (WIDTH == 1 ? 16 : 8)];
     const int t = threadIdx.x;
     unsigned next_a[WORDS], next_b[OF_THREAD];
 #pragma unroll
@@ -135,22 +172,11 @@ struct Tile {
 #pragma unroll
       for (int j = 0; j < WIDTH; j++) sums[i][j] = 0.0f;
 
-    auto load = [&](int from) {
-#pragma unroll
-      for (int k = 0; k < WORDS; k++) {
-        const int at = from + k * OF_WORD;
-        const float low = at < depth ? gather(at) : 0.0f;
-        const float high = OF_WORD == 2 && at + 1 < depth ? gather(at + 1) : 0.0f;
-        next_a[k] = word<MATH>(low, high);
-      }
-#pragma unroll
-      for (int i = 0; i < OF_THREAD; i++) {
-        const int place = t + i * THREADS, column = place / WORDS, at = from + place % WORDS * OF_WORD;
-        const bool there = column < COLUMNS;
-        const float low = there && at < depth ? weight(at, column) : 0.0f;
-        const float high = OF_WORD == 2 && there && at + 1 < depth ? weight(at + 1, column) : 0.0f;
-        next_b[i] = word<MATH>(low, high);
-      }
+    auto next = [&](int from) {
+      if (from + LENGTH <= depth)
+        load<true>(gather, weight, from, depth, next_a, next_b);
+      else
+        load<false>(gather, weight, from, depth, next_a, next_b);
     };
     auto store = [&](int half) {
 #pragma unroll
@@ -162,11 +188,11 @@ struct Tile {
       }
     };
 
-    load(0);
+    next(0);
     store(0);
     __syncthreads();
     for (int from = 0, half = 0; from < depth; from += LENGTH, half ^= 1) {
-      if (from + LENGTH < depth) load(from + LENGTH);
+      if (from + LENGTH < depth) next(from + LENGTH);
       add(a[half], b[half]);
       if (from + LENGTH < depth) store(half ^ 1);
       __syncthreads();
@@ -180,4 +206,23 @@ struct Tile {
   DEFINE(stem##_32, MATH, 4)           \
   DEFINE(stem##_64, MATH, 8)
 
-__device__ __forceinline__ int clamp(int v, int high) { return v < 0 ? 0 : v > high ? high : v; }
+// The samples of one row of the product.
+struct Gathered {
+  const float* first;
+  const Tap* taps;
+
+  __device__ __forceinline__ float operator()(int step) const { return first[taps[step].offset]; }
+};
+
+// The weights of a tile's columns, which are channels; columns beyond the last repeat it, and their sums
+// are dropped.
+struct Weights {
+  const float* weights;
+  const Tap* taps;
+  // From one column to the next, and the last of the tile.
+  int pitch, last;
+
+  __device__ __forceinline__ float operator()(int step, int column) const {
+    return weights[taps[step].weight + (long long)min(column, last) * pitch];
+  }
+};

@@ -1,27 +1,67 @@
-// What the gradients of a convolution take after their products: sums of parts, in any precision.
-#include "conv.cuh"
+// What convolutions take beside their products: borders before them, and sums after them, in any precision.
+#define BLOCK 256
 
-// Adds what lies beyond the image to its nearest sample. Grid: blocks of 256 columns, rows, planes of the
-// image.
-extern "C" __global__ void __launch_bounds__(256)
-    fold(Conv conv, const float* __restrict__ larger, float* __restrict__ din) {
-  const int column = blockIdx.x * 256 + threadIdx.x, row = blockIdx.y;
-  if (column >= conv.width) return;
-  const int beyond = conv.kernel / 2, width = conv.width + 2 * beyond, height = conv.height + 2 * beyond;
-  const float* plane = larger + (long long)blockIdx.z * width * height;
-  const int top = row == 0 ? 0 : row + beyond, bottom = row == conv.height - 1 ? height - 1 : row + beyond;
-  const int left = column == 0 ? 0 : column + beyond, right = column == conv.width - 1 ? width - 1 : column + beyond;
+// How planes are copied into larger ones, or back. The layout of `Border` in src/network.rs.
+struct Border {
+  int planes;
+  // Of the planes without a border.
+  int height, width;
+  // Of those with one.
+  int outer_height, outer_width;
+  // Where the first sample lies, and how far apart samples come to lie.
+  int before, apart;
+  // Whether the border repeats the nearest sample; otherwise it is 0.
+  int replicate;
+};
+
+__device__ __forceinline__ int clamp(int v, int high) { return v < 0 ? 0 : v > high ? high : v; }
+
+// Gives planes a border. Grid: blocks of samples of all larger planes.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    pad(Border border, const float* __restrict__ in, float* __restrict__ out) {
+  const long long at = (long long)blockIdx.x * BLOCK + threadIdx.x;
+  const int area = border.outer_height * border.outer_width;
+  if (at >= (long long)border.planes * area) return;
+  const int plane = (int)(at / area), pixel = (int)(at % area);
+  int i = pixel / border.outer_width - border.before, j = pixel % border.outer_width - border.before;
+  bool there = true;
+  if (border.replicate) {
+    i = clamp(i, border.height - 1);
+    j = clamp(j, border.width - 1);
+  } else {
+    there = i >= 0 && j >= 0 && i % border.apart == 0 && j % border.apart == 0;
+    i /= border.apart;
+    j /= border.apart;
+    there = there && i < border.height && j < border.width;
+  }
+  out[at] = there ? in[((long long)plane * border.height + i) * border.width + j] : 0.0f;
+}
+
+// The adjoint of a border that repeats the nearest sample: adds what lies beyond the image to it. Grid:
+// blocks of samples of all smaller planes.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    fold(Border border, const float* __restrict__ in, float* __restrict__ out) {
+  const long long at = (long long)blockIdx.x * BLOCK + threadIdx.x;
+  const int area = border.height * border.width;
+  if (at >= (long long)border.planes * area) return;
+  const int plane = (int)(at / area), pixel = (int)(at % area);
+  const int row = pixel / border.width, column = pixel % border.width;
+  const int before = border.before;
+  const int top = row == 0 ? 0 : row + before, left = column == 0 ? 0 : column + before;
+  const int bottom = row == border.height - 1 ? border.outer_height - 1 : row + before;
+  const int right = column == border.width - 1 ? border.outer_width - 1 : column + before;
+  const float* of_plane = in + (long long)plane * border.outer_height * border.outer_width;
   float sum = 0.0f;
   for (int i = top; i <= bottom; i++)
-    for (int j = left; j <= right; j++) sum += plane[(long long)i * width + j];
-  din[((long long)blockIdx.z * conv.height + row) * conv.width + column] = sum;
+    for (int j = left; j <= right; j++) sum += of_plane[(long long)i * border.outer_width + j];
+  out[at] = sum;
 }
 
 // Adds the parts up. Grid: blocks of 256 of all channels' weights and biases.
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(BLOCK)
     conv_weight_sum(int channels, int weights, int count, const float* __restrict__ parts,
                     float* __restrict__ dweight, float* __restrict__ dbias) {
-  const int at = blockIdx.x * 256 + threadIdx.x, total = channels * (weights + 1);
+  const int at = blockIdx.x * BLOCK + threadIdx.x, total = channels * (weights + 1);
   if (at >= total) return;
   double sum = 0.0;
   for (int part = 0; part < count; part++) sum += parts[(long long)part * total + at];

@@ -47,7 +47,7 @@ pub const CONV_F32: &str = include_str!("../ptx/conv_f32.ptx");
 pub const CONV_TF32: &str = include_str!("../ptx/conv_tf32.ptx");
 /// The same on tensor cores, factors rounded to 7 bits of fraction.
 pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
-/// PTX of `fold` and `conv_weight_sum`.
+/// PTX of `pad`, `fold` and `conv_weight_sum`.
 pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
 /// PTX of `squared_error`, `absolute_error`, `blend_error` and `relu_backward`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");

@@ -43,18 +43,124 @@ impl Conv {
         (self.width - 1) / self.stride + 1
     }
 
+    /// How the input gets its border.
+    pub fn border(&self) -> Border {
+        Border {
+            planes: self.images * self.in_channels,
+            height: self.height,
+            width: self.width,
+            outer_height: self.height + self.kernel - 1,
+            outer_width: self.width + self.kernel - 1,
+            before: self.kernel / 2,
+            apart: 1,
+            replicate: self.replicate,
+        }
+    }
+
+    /// Rows and columns of the input's gradient as `conv_input_*` makes it: with what falls on the border,
+    /// where that repeats samples.
+    pub fn din_size(&self) -> [i32; 2] {
+        let beyond = if self.replicate { self.kernel - 1 } else { 0 };
+        [self.height + beyond, self.width + beyond]
+    }
+
+    /// How the output's gradient is spread out to the input's grid.
+    pub fn dout_border(&self) -> Border {
+        let [height, width] = self.din_size();
+        Border {
+            planes: self.images * self.out_channels,
+            height: self.out_height(),
+            width: self.out_width(),
+            outer_height: height + self.kernel - 1,
+            outer_width: width + self.kernel - 1,
+            before: if self.replicate {
+                self.kernel - 1
+            } else {
+                self.kernel / 2
+            },
+            apart: self.stride,
+            replicate: false,
+        }
+    }
+
     /// As the kernels read it.
-    pub fn to_bytes(&self) -> [u8; 44] {
+    pub fn to_bytes(&self) -> [u8; 56] {
+        let (input, dout) = (self.border(), self.dout_border());
+        let din = self.din_size();
         let mut out = Bytes::new();
-        let shape = [self.images, self.in_channels, self.out_channels];
-        let sides = [self.height, self.width, self.out_height(), self.out_width()];
-        let rest = [
+        for field in [
+            self.images,
+            self.in_channels,
+            self.out_channels,
+            self.out_height() * self.out_width(),
+            self.out_width(),
             self.kernel,
             self.stride,
-            self.replicate.into(),
             self.relu.into(),
-        ];
-        for field in shape.into_iter().chain(sides).chain(rest) {
+            input.outer_width,
+            input.outer_width * input.outer_height,
+            dout.outer_width,
+            dout.outer_width * dout.outer_height,
+            din[1],
+            din[0] * din[1],
+        ] {
+            out.put(field.to_le_bytes());
+        }
+        out.finish()
+    }
+}
+
+/// How `pad` copies planes into larger ones, and `fold` adds them back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Border {
+    /// Planes of a batch.
+    pub planes: i32,
+    /// Rows of a plane.
+    pub height: i32,
+    /// Columns of a plane.
+    pub width: i32,
+    /// Rows with the border.
+    pub outer_height: i32,
+    /// Columns with the border.
+    pub outer_width: i32,
+    /// Rows above the first sample, and columns before it.
+    pub before: i32,
+    /// Rows and columns from one sample to the next.
+    pub apart: i32,
+    /// Whether the border repeats the nearest sample; otherwise it is 0.
+    pub replicate: bool,
+}
+
+impl Border {
+    /// Samples without the border.
+    pub fn inner_len(&self) -> usize {
+        [self.planes, self.height, self.width]
+            .iter()
+            .map(|&n| n as usize)
+            .product()
+    }
+
+    /// Samples with it.
+    pub fn outer_len(&self) -> usize {
+        [self.planes, self.outer_height, self.outer_width]
+            .iter()
+            .map(|&n| n as usize)
+            .product()
+    }
+
+    /// As the kernels read it.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut out = Bytes::new();
+        for field in [
+            self.planes,
+            self.height,
+            self.width,
+            self.outer_height,
+            self.outer_width,
+            self.before,
+            self.apart,
+            self.replicate.into(),
+        ] {
             out.put(field.to_le_bytes());
         }
         out.finish()
@@ -64,20 +170,16 @@ impl Conv {
 /// One step along the depth of a convolution's product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tap {
-    /// Where the plane begins in an image of the tensor that is gathered.
-    pub plane: i32,
-    /// Row of the kernel.
-    pub row: i32,
-    /// Column of the kernel.
-    pub column: i32,
-    /// Place among a channel's weights.
+    /// Of the sample, from the row's first.
+    pub offset: i32,
+    /// Of the weight, among those of the column.
     pub weight: i32,
 }
 
 impl Tap {
     /// As the kernels read it.
-    pub fn to_array(self) -> [i32; 4] {
-        [self.plane, self.row, self.column, self.weight]
+    pub fn to_array(self) -> [i32; 2] {
+        [self.offset, self.weight]
     }
 }
 
@@ -103,10 +205,15 @@ pub struct ConvPlan {
     pub forward: ProductLaunch,
     /// `conv_input_*`.
     pub input: ProductLaunch,
-    /// Samples of the larger gradient that `fold` reads; 0 where zeros lie beyond the image.
-    pub larger: usize,
-    /// The grid of `fold`, whose block has 256 threads.
-    pub fold_grid: [u32; 3],
+    /// The input's border; what its gradient gathered there is folded back where `fold` says so.
+    pub border: Border,
+    /// The border of the output's gradient.
+    pub dout_border: Border,
+    /// Whether `conv_input_*` writes a gradient with a border, to be folded back.
+    pub fold: bool,
+    /// For each output of `conv_weight_*` the first sample that it saw, and its place in the first channel
+    /// of the output's gradient.
+    pub outputs: Vec<[i32; 2]>,
     /// `conv_weight_*`.
     pub weight: ProductLaunch,
     /// Outputs of a part.
@@ -119,7 +226,7 @@ pub struct ConvPlan {
 
 impl ConvPlan {
     /// The plan of a convolution; `None` where a count is not positive, the kernel is even, or a tensor
-    /// or a launch would be too large (2^31 elements, 65535 planes or rows).
+    /// would be too large with its border (2^31 elements).
     pub fn new(conv: Conv) -> Option<Self> {
         let positive = [
             conv.images,
@@ -130,7 +237,7 @@ impl ConvPlan {
             conv.kernel,
             conv.stride,
         ];
-        if positive.iter().any(|&n| n < 1) || conv.kernel % 2 == 0 || conv.height > 65535 {
+        if positive.iter().any(|&n| n < 1) || conv.kernel % 2 == 0 {
             return None;
         }
         let size = |n: i32| n as usize;
@@ -138,37 +245,48 @@ impl ConvPlan {
             let product = factors.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
             product.filter(|&n| n < 1 << 31)
         };
-        let (images, ins, outs) = (
-            size(conv.images),
-            size(conv.in_channels),
-            size(conv.out_channels),
-        );
+        let [images, ins, outs] =
+            [conv.images, conv.in_channels, conv.out_channels].map(|n| n as usize);
         let kernel = size(conv.kernel);
-        let out_area = fits(&[size(conv.out_height()), size(conv.out_width())])?;
-        let outputs = fits(&[images, out_area])?;
-        let beyond = if conv.replicate { kernel - 1 } else { 0 };
-        let in_area = fits(&[
-            size(conv.height).checked_add(beyond)?,
-            size(conv.width).checked_add(beyond)?,
-        ])?;
-        let samples = fits(&[images, in_area])?;
-        fits(&[outputs, outs])?;
-        let larger = fits(&[samples, ins])?;
+        // The largest planes there are: the output's gradient, where its border is widest.
+        let with_border = |side: i32| size(side).checked_add(2 * (kernel - 1));
+        let area = fits(&[with_border(conv.height)?, with_border(conv.width)?])?;
+        fits(&[images, ins, area])?;
+        fits(&[images, outs, area])?;
         let weights = fits(&[ins, kernel, kernel])?;
-        fits(&[outs, kernel, kernel])?;
-        let planes = fits(&[images, ins]).filter(|&n| n <= 65535)?;
+        fits(&[outs, weights + 1])?;
 
-        let taps = |channels: usize, area: usize, weight: &dyn Fn(usize, usize) -> usize| {
-            let tap = |at: usize| Tap {
-                plane: (at / (kernel * kernel) * area) as i32,
-                row: (at / kernel % kernel) as i32,
-                column: (at % kernel) as i32,
-                weight: weight(at / (kernel * kernel), at % (kernel * kernel)) as i32,
+        let (border, dout_border) = (conv.border(), conv.dout_border());
+        // The steps of a product over `channels` planes with that border.
+        let taps = |channels: usize, border: &Border, weight: &dyn Fn(usize, usize) -> usize| {
+            let (area, width) = (
+                size(border.outer_height) * size(border.outer_width),
+                size(border.outer_width),
+            );
+            let tap = |at: usize| {
+                let (channel, at) = (at / (kernel * kernel), at % (kernel * kernel));
+                let offset = channel * area + at / kernel * width + at % kernel;
+                Tap {
+                    offset: offset as i32,
+                    weight: weight(channel, at) as i32,
+                }
             };
             (0..channels * kernel * kernel).map(tap).collect::<Vec<_>>()
         };
-        // The samples of an image whose border is not extended.
-        let plane = size(conv.height) * size(conv.width);
+        let in_image = ins * size(border.outer_height) * size(border.outer_width);
+        let out_area = size(conv.out_height()) * size(conv.out_width());
+        let output = |at: usize| {
+            let (image, pixel) = (at / out_area, at % out_area);
+            let [row, column] = [
+                pixel / size(conv.out_width()),
+                pixel % size(conv.out_width()),
+            ];
+            let first = size(conv.stride) * (row * size(border.outer_width) + column);
+            [image * in_image + first, image * outs * out_area + pixel].map(|n| n as i32)
+        };
+        let outputs = images * out_area;
+        let [din_height, din_width] = conv.din_size().map(size);
+        let samples = images * din_height * din_width;
         let launch = |rows: usize, columns: usize, parts: usize| {
             let variant = match columns {
                 0..=8 => 0,
@@ -188,19 +306,21 @@ impl ConvPlan {
         let busy = ENOUGH_BLOCKS.div_ceil((rows * columns) as usize);
         let of_part = outputs.div_ceil(busy).max(64).next_multiple_of(8);
         let parts = outputs.div_ceil(of_part);
+        let last = kernel * kernel - 1;
         Some(Self {
             conv,
-            taps: taps(ins, plane, &|channel, at| channel * kernel * kernel + at),
-            // A weight's place for input channel 0: channels are a kernel's area apart.
-            input_taps: taps(outs, out_area, &|channel, at| channel * weights + at),
+            taps: taps(ins, &border, &|channel, at| channel * kernel * kernel + at),
+            // Backwards: the sample before an output met a later weight. Its place is that of input
+            // channel 0; channels are a kernel's area apart.
+            input_taps: taps(outs, &dout_border, &|channel, at| {
+                channel * weights + last - at
+            }),
+            outputs: (0..outputs).map(output).collect(),
             forward: launch(outputs, outs, 1),
             input: launch(samples, ins, 1),
-            larger: if conv.replicate { larger } else { 0 },
-            fold_grid: [
-                size(conv.width).div_ceil(256) as u32,
-                conv.height as u32,
-                planes as u32,
-            ],
+            border,
+            dout_border,
+            fold: conv.replicate,
             weight: launch(weights + 1, outs, parts),
             of_part: of_part as i32,
             parts: fits(&[parts, outs, weights + 1])?,
@@ -320,8 +440,42 @@ mod tests {
         let mut weights: Vec<i32> = plan.taps.iter().map(|tap| tap.weight).collect();
         weights.sort_unstable();
         assert!(weights.into_iter().eq(0..64 * 25));
+        // The last step of the gradient by the input meets the first weight of the last output channel,
+        // in planes of 33 + 4 + 4 rows and columns.
         let last = plan.input_taps.last().unwrap();
-        assert_eq!((last.weight, last.row, last.column), (31 * 1600 + 24, 4, 4));
+        assert_eq!(
+            (last.weight, last.offset),
+            (31 * 1600, 31 * 41 * 41 + 4 * 41 + 4)
+        );
+    }
+
+    #[test]
+    fn everything_gathered_lies_within_the_border() {
+        for (stride, replicate) in [(1, true), (2, false), (3, true)] {
+            let conv = Conv {
+                stride,
+                replicate,
+                images: 2,
+                ..SRCNN
+            };
+            let plan = ConvPlan::new(conv).unwrap();
+            let reach = |taps: &[Tap]| taps.iter().map(|tap| tap.offset).max().unwrap();
+            let first = plan.outputs.iter().map(|output| output[0]).max().unwrap();
+            let last = (first + reach(&plan.taps)) as usize;
+            assert!(last < plan.border.outer_len());
+            let dout = plan.dout_border;
+            let [height, width] = conv.din_size();
+            let area = dout.outer_height * dout.outer_width;
+            let first = area * conv.out_channels + (height - 1) * dout.outer_width + width - 1;
+            assert_eq!(
+                (first + reach(&plan.input_taps)) as usize,
+                dout.outer_len() - 1
+            );
+            let places: Vec<i32> = plan.outputs.iter().map(|output| output[1]).collect();
+            let area = conv.out_height() * conv.out_width();
+            let last = 32 * area + area - 1;
+            assert_eq!((places[0], *places.last().unwrap()), (0, last));
+        }
     }
 
     #[test]

@@ -244,29 +244,11 @@ fn conv_times(
     })?;
     let weight = replayed(&network, replays, || {
         let (p, dp) = (&parameters, &mut dparameters);
-        network.conv2d_backward(
-            &planned,
-            p,
-            ranges(),
-            &input,
-            &output,
-            &mut doutput,
-            None,
-            dp,
-        )
+        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, None, dp)
     })?;
     let both = replayed(&network, replays, || {
         let (p, dp, din) = (&parameters, &mut dparameters, Some(&mut dinput));
-        network.conv2d_backward(
-            &planned,
-            p,
-            ranges(),
-            &input,
-            &output,
-            &mut doutput,
-            din,
-            dp,
-        )
+        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, din, dp)
     })?;
     Ok([
         ("forward", forward),

@@ -237,7 +237,8 @@ pub trait Backend {
     ) -> Result<(), Error>;
 
     /// The gradients of a loss by a layer's weights, biases and, where wanted, input, from its
-    /// gradient by the layer's output; `input` and `output` are those of the forward call.
+    /// gradient by the layer's output; `input` and `output` are those of the last forward
+    /// call with this plan.
     ///
     /// Uses up `doutput`. Of `dparameters` it writes the layer's own ranges.
     #[expect(

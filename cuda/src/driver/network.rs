@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
 };
-use msssim_kernels::network::{Adam, ConvPlan, ProductLaunch};
+use msssim_kernels::network::{Adam, Border, ConvPlan, ProductLaunch};
 use msssim_kernels::{CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, FEED, LOSS, OPTIMIZER};
 
 use super::{load, threads};
@@ -35,44 +35,37 @@ impl Part {
     }
 }
 
-/// A convolution's plan with its taps in device memory.
+/// A convolution's plan with its tables and working memory on the device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlannedConv<'p> {
     pub(crate) plan: &'p ConvPlan,
     pub(crate) taps: Part,
     pub(crate) input_taps: Part,
+    pub(crate) outputs: Part,
+    /// The input with its border.
+    pub(crate) padded: Part,
+    /// The output's gradient with its border.
+    pub(crate) dout_padded: Part,
+    /// The input's gradient before it is folded; empty where it is not.
+    pub(crate) larger: Part,
+    /// Of the weights' gradient.
+    pub(crate) parts: Part,
 }
 
 impl PlannedConv<'_> {
-    /// Elements of the input, the output and the weights.
-    fn lens(&self) -> [usize; 3] {
-        let conv = &self.plan.conv;
-        let [images, ins, outs, height, width, kernel] = [
-            conv.images,
-            conv.in_channels,
-            conv.out_channels,
-            conv.height,
-            conv.width,
-            conv.kernel,
-        ]
-        .map(|n| n as usize);
-        let out_area = conv.out_height() as usize * conv.out_width() as usize;
-        [
-            images * ins * height * width,
-            images * outs * out_area,
-            outs * ins * kernel * kernel,
-        ]
-    }
-
-    fn require(&self, input: &Part, output: &Part, weights: &Part) {
-        let lens = self.lens();
-        input.require("a convolution's input", lens[0]);
-        output.require("a convolution's output", lens[1]);
-        weights.require("a convolution's weights", lens[2]);
-        // Four integers a tap.
-        self.taps.require("taps", 4 * self.plan.taps.len());
-        self.input_taps
-            .require("taps", 4 * self.plan.input_taps.len());
+    /// Requires what is passed around to be of the planned lengths; what is kept was made to them.
+    fn require(&self, input: Option<&Part>, output: &Part, weights: &Part, biases: Option<&Part>) {
+        let plan = self.plan;
+        let conv = &plan.conv;
+        if let Some(input) = input {
+            input.require("a convolution's input", plan.border.inner_len());
+        }
+        output.require("a convolution's output", plan.dout_border.inner_len());
+        let outs = conv.out_channels as usize;
+        weights.require("a convolution's weights", outs * plan.taps.len());
+        if let Some(biases) = biases {
+            biases.require("a convolution's biases", outs);
+        }
     }
 }
 
@@ -95,6 +88,7 @@ pub(crate) struct NetworkKernels {
     /// By the variants of [`ProductLaunch`].
     conv_forward: [CudaFunction; 3],
     conv_input: [CudaFunction; 3],
+    pad: CudaFunction,
     fold: CudaFunction,
     conv_weight: [CudaFunction; 3],
     conv_weight_sum: CudaFunction,
@@ -129,6 +123,7 @@ impl NetworkKernels {
         Ok(Self {
             conv_forward: variants(&conv, "conv_forward")?,
             conv_input: variants(&conv, "conv_input")?,
+            pad: rest.load_function("pad")?,
             fold: rest.load_function("fold")?,
             conv_weight: variants(&conv, "conv_weight")?,
             conv_weight_sum: rest.load_function("conv_weight_sum")?,
@@ -200,6 +195,31 @@ impl NetworkKernels {
         unsafe { arguments.launch(config) }.map(drop)
     }
 
+    /// `pad` or `fold`, as it is wanted: `to` has the border or `from` has it.
+    fn border(
+        &self,
+        stream: &CudaStream,
+        kernel: &CudaFunction,
+        border: &Border,
+        from: Part,
+        to: Part,
+    ) -> Result<(), DriverError> {
+        let (inner, outer) = (border.inner_len(), border.outer_len());
+        assert!(
+            [from.len, to.len] == [inner, outer] || [from.len, to.len] == [outer, inner],
+            "{} and {} numbers where {inner} and {outer} are planned",
+            from.len,
+            to.len
+        );
+        let parameter = border.to_bytes();
+        let mut arguments = stream.launch_builder(kernel);
+        arguments.arg(&parameter);
+        arguments.arg(&from.address).arg(&to.address);
+        // SAFETY: the kernel's arguments; see the head of this file.
+        unsafe { arguments.launch(each(to.len)) }.map(drop)
+    }
+
+    /// Leaves the input with its border in the plan's memory, for `conv_weight`.
     pub(crate) fn conv_forward(
         &self,
         stream: &CudaStream,
@@ -208,76 +228,76 @@ impl NetworkKernels {
         [weights, bias]: [Part; 2],
         output: Part,
     ) -> Result<(), DriverError> {
-        conv.require(&input, &output, &weights);
-        bias.require("biases", conv.plan.conv.out_channels as usize);
+        conv.require(Some(&input), &output, &weights, Some(&bias));
+        self.border(stream, &self.pad, &conv.plan.border, input, conv.padded)?;
         let parameter = conv.plan.conv.to_bytes();
         let launch = &conv.plan.forward;
         let mut arguments = stream.launch_builder(&self.conv_forward[launch.variant]);
         arguments.arg(&parameter).arg(&conv.taps.address);
-        arguments.arg(&input.address).arg(&weights.address);
+        arguments.arg(&conv.padded.address).arg(&weights.address);
         arguments.arg(&bias.address).arg(&output.address);
         // SAFETY: `conv_forward_*`'s arguments; see the head of this file.
         unsafe { arguments.launch(product(launch)) }.map(drop)
     }
 
-    /// `larger` is memory for the gradient beyond the image; empty where zeros lie there.
     pub(crate) fn conv_input(
         &self,
         stream: &CudaStream,
         conv: &PlannedConv<'_>,
         doutput: Part,
         weights: Part,
-        larger: Part,
         dinput: Part,
     ) -> Result<(), DriverError> {
-        conv.require(&dinput, &doutput, &weights);
-        larger.require("the gradient beyond the image", conv.plan.larger);
-        let parameter = conv.plan.conv.to_bytes();
-        let launch = &conv.plan.input;
-        let folds = conv.plan.larger > 0;
-        let written = if folds { larger } else { dinput };
+        conv.require(Some(&dinput), &doutput, &weights, None);
+        let plan = conv.plan;
+        self.border(
+            stream,
+            &self.pad,
+            &plan.dout_border,
+            doutput,
+            conv.dout_padded,
+        )?;
+        let written = if plan.fold { conv.larger } else { dinput };
+        let parameter = plan.conv.to_bytes();
+        let launch = &plan.input;
         let mut arguments = stream.launch_builder(&self.conv_input[launch.variant]);
         arguments.arg(&parameter).arg(&conv.input_taps.address);
-        arguments.arg(&doutput.address).arg(&weights.address);
+        arguments
+            .arg(&conv.dout_padded.address)
+            .arg(&weights.address);
         arguments.arg(&written.address);
         // SAFETY: `conv_input_*`'s arguments; see the head of this file.
         unsafe { arguments.launch(product(launch)) }.map(drop)?;
-        if folds {
-            let mut arguments = stream.launch_builder(&self.fold);
-            arguments.arg(&parameter).arg(&larger.address);
-            arguments.arg(&dinput.address);
-            // SAFETY: `fold`'s arguments; see the head of this file.
-            unsafe { arguments.launch(threads(conv.plan.fold_grid)) }.map(drop)?;
+        if plan.fold {
+            self.border(stream, &self.fold, &plan.border, conv.larger, dinput)?;
         }
         Ok(())
     }
 
+    /// Of the input that the last `conv_forward` left.
     pub(crate) fn conv_weight(
         &self,
         stream: &CudaStream,
         conv: &PlannedConv<'_>,
-        input: Part,
         doutput: Part,
-        parts: Part,
         [dweights, dbias]: [Part; 2],
     ) -> Result<(), DriverError> {
-        conv.require(&input, &doutput, &dweights);
+        conv.require(None, &doutput, &dweights, Some(&dbias));
         let plan = conv.plan;
-        dbias.require("biases' gradients", plan.conv.out_channels as usize);
-        parts.require("the parts of a weight gradient", plan.parts);
         let parameter = plan.conv.to_bytes();
         let launch = &plan.weight;
         let mut arguments = stream.launch_builder(&self.conv_weight[launch.variant]);
         arguments.arg(&parameter).arg(&conv.taps.address);
-        arguments.arg(&input.address).arg(&doutput.address);
-        arguments.arg(&plan.of_part).arg(&parts.address);
+        arguments.arg(&conv.outputs.address);
+        arguments.arg(&conv.padded.address).arg(&doutput.address);
+        arguments.arg(&plan.of_part).arg(&conv.parts.address);
         // SAFETY: `conv_weight_*`'s arguments; see the head of this file.
         unsafe { arguments.launch(product(launch)) }.map(drop)?;
         let (channels, weights) = (plan.conv.out_channels, plan.taps.len() as i32);
         let count = launch.grid[2] as i32;
         let mut arguments = stream.launch_builder(&self.conv_weight_sum);
         arguments.arg(&channels).arg(&weights).arg(&count);
-        arguments.arg(&parts.address).arg(&dweights.address);
+        arguments.arg(&conv.parts.address).arg(&dweights.address);
         arguments.arg(&dbias.address);
         // SAFETY: `conv_weight_sum`'s arguments; see the head of this file.
         unsafe { arguments.launch(threads(plan.sum_grid)) }.map(drop)

@@ -237,7 +237,6 @@ fn check_convolutions(precision: Precision, tolerance: f64) {
                 &planned,
                 &parameters,
                 ranges(),
-                &there,
                 &out,
                 &mut dout,
                 Some(&mut din),

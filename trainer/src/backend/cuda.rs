@@ -183,7 +183,8 @@ impl Backend for Cuda {
         &self,
         conv: &mut CudaConv2d,
         parameters: &Buffer,
-        input: &Buffer,
+        // The plan kept it.
+        _input: &Buffer,
         output: &Buffer,
         doutput: &mut Buffer,
         dinput: Option<&mut Buffer>,
@@ -194,7 +195,6 @@ impl Backend for Cuda {
             &conv.conv,
             parameters,
             ranges,
-            input,
             output,
             doutput,
             dinput,
