@@ -12,20 +12,19 @@
 //! along its line, and added to the eleven rows of accumulators that its windows touched; a row of
 //! accumulators that no further window touches becomes a row of the gradient.
 
-use crate::filter::{filter_line_adjoint, line_padding, map_size, source_row, touching_rows};
-use crate::ssim::{Term, contrast_structure, luminance};
-use crate::statistics::{Constants, Level, MomentLines, TermSums, term_sums};
-use crate::window::{WINDOW_LEN, WINDOW_RADIUS};
+use crate::apart::{TermApart, contrast, structure};
+use crate::filter::{filter_line_adjoint, line_padding, source_row, touching_rows};
+use crate::ssim::{Moments, contrast_structure, luminance};
+use crate::statistics::{Constants, Kind, Level, MomentLines, TermSums, Windowed, term_sums};
 
-/// Zeros on either side of a map row before it is spread along its line.
-const MAP_MARGIN: usize = WINDOW_LEN - 1;
-
-/// Samples of scratch that [`gradient_rows`] needs for a plane of `width`.
-pub const fn gradient_scratch_len(width: usize) -> usize {
-    MomentLines::scratch_len(width)
-        + 3 * (width + 2 * MAP_MARGIN)
-        + (width + 2 * WINDOW_RADIUS)
-        + 3 * WINDOW_LEN * width
+/// Samples of scratch that [`gradient_rows`] needs for a plane of `width`, by a window of `radius`,
+/// whatever the terms.
+pub const fn gradient_scratch_len(width: usize, radius: usize) -> usize {
+    let window = 2 * radius + 1;
+    MomentLines::scratch_len(width, radius, true, true)
+        + 4 * (width + 4 * radius)
+        + (width + 2 * radius)
+        + 4 * window * width
 }
 
 /// The gradient of the sum of one scale's terms (`cs`, or `l cs` on the coarsest scale) by the
@@ -36,23 +35,26 @@ pub const fn gradient_scratch_len(width: usize) -> usize {
 /// forward pass comes for free.
 ///
 /// # Panics
-/// If `gradient` is not whole rows of the scale or `scratch` is shorter than
-/// [`gradient_scratch_len`].
+/// If `gradient` is not whole rows of the scale, `scratch` is shorter than
+/// [`gradient_scratch_len`], or terms are apart, which [`apart_gradient`] is for.
 pub fn gradient_rows(
     constants: &Constants,
     level: &Level<'_>,
-    coarsest: bool,
     first: usize,
     gradient: &mut [f32],
     scratch: &mut [f32],
     mut on_row: impl FnMut(usize, TermSums),
 ) {
+    assert!(
+        constants.kind != Kind::Apart,
+        "terms apart have factors of their own"
+    );
     let rows = first..first + gradient.len() / level.size.width;
-    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32]| {
+    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
         if rows.contains(&row) {
-            on_row(row, term_sums(constants, lines, coarsest));
+            on_row(row, term_sums(constants, lines));
         }
-        write_maps(constants, lines, coarsest, maps);
+        write_maps(constants, lines, maps, margin);
     };
     back(constants, level, first, gradient, scratch, term_maps);
 }
@@ -65,20 +67,37 @@ pub fn gradient_rows(
 pub fn weighted_gradient(
     constants: &Constants,
     level: &Level<'_>,
-    coarsest: bool,
     weights: &[f32],
     gradient: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let map_width = map_size(constants.border, level.size).width;
-    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32]| {
-        write_maps(constants, lines, coarsest, maps);
+    let map_width = constants.map_size(level.size).width;
+    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
+        write_maps(constants, lines, maps, margin);
         let weights = &weights[row * map_width..][..map_width];
-        for map in maps.chunks_exact_mut(map_width + 2 * MAP_MARGIN) {
-            for (v, weight) in map[MAP_MARGIN..].iter_mut().zip(weights) {
+        for map in maps.chunks_exact_mut(map_width + 2 * margin) {
+            for (v, weight) in map[margin..].iter_mut().zip(weights) {
                 *v *= weight;
             }
         }
+    };
+    back(constants, level, 0, gradient, scratch, term_maps);
+}
+
+/// The gradient of the sums of luminance, contrast and structure of one scale, each times its factor.
+///
+/// # Panics
+/// As [`gradient_rows`]; if terms are not apart.
+pub fn apart_gradient(
+    constants: &Constants,
+    level: &Level<'_>,
+    factors: [f32; 3],
+    gradient: &mut [f32],
+    scratch: &mut [f32],
+) {
+    assert!(constants.kind == Kind::Apart, "terms are together");
+    let term_maps = |_: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
+        write_maps_apart(constants, lines, factors, maps, margin);
     };
     back(constants, level, 0, gradient, scratch, term_maps);
 }
@@ -91,77 +110,154 @@ fn back(
     first: usize,
     gradient: &mut [f32],
     scratch: &mut [f32],
-    mut term_maps: impl FnMut(usize, &MomentLines<'_>, &mut [f32]),
+    mut term_maps: impl FnMut(usize, &MomentLines<'_>, &mut [f32], usize),
 ) {
-    let (border, width) = (constants.border, level.size.width);
+    let (border, window, width) = (constants.border, &constants.window, level.size.width);
+    let (radius, height) = (window.radius, level.size.height);
     let end = first + gradient.len() / width;
-    let (map_first, map_end) = touching_rows(border, level.size.height, first, end);
+    let (map_first, map_end) = touching_rows(border, radius, height, first, end);
+    let map_count = match constants.kind {
+        Kind::Apart => 4,
+        _ => 3,
+    };
+    // Zeros on either side of a map row before it is spread along its line.
+    let margin = 2 * radius;
 
-    let (mut lines, rest) = MomentLines::new(border, level.size, scratch);
-    let map_width = map_size(border, level.size).width;
-    let (maps, rest) = rest.split_at_mut(3 * (map_width + 2 * MAP_MARGIN));
-    let (line, rest) = rest.split_at_mut(width + line_padding(border));
-    let accumulators = &mut rest[..3 * WINDOW_LEN * width];
+    let (mut lines, rest) = MomentLines::new(constants, level.size, level.mask.is_some(), scratch);
+    let map_width = constants.map_size(level.size).width;
+    let (maps, rest) = rest.split_at_mut(map_count * (map_width + 2 * margin));
+    let (line, rest) = rest.split_at_mut(width + line_padding(border, radius));
+    let accumulators = &mut rest[..map_count * window.len() * width];
     maps.fill(0.0);
     accumulators.fill(0.0);
 
     let mut next = first;
     for row in map_first..map_end {
         lines.filter(constants, level, row);
-        term_maps(row, &lines, maps);
+        term_maps(row, &lines, maps, margin);
         for (map, accumulators) in maps
-            .chunks_exact(map_width + 2 * MAP_MARGIN)
-            .zip(accumulators.chunks_exact_mut(WINDOW_LEN * width))
+            .chunks_exact(map_width + 2 * margin)
+            .zip(accumulators.chunks_exact_mut(window.len() * width))
         {
-            filter_line_adjoint(border, &constants.window, map, line);
-            let line = &line[line_padding(border) / 2..][..width];
-            for k in 0..WINDOW_LEN {
-                let target = source_row(border, level.size.height, row, k);
+            filter_line_adjoint(border, window, map, line);
+            let line = &line[line_padding(border, radius) / 2..][..width];
+            for k in 0..window.len() {
+                let target = source_row(border, radius, height, row, k);
                 if (first..end).contains(&target) {
-                    let tap = constants.window.tap(k);
-                    for (sum, v) in ring_row(accumulators, width, target).iter_mut().zip(line) {
+                    let tap = window.tap(k);
+                    let sums = ring_row(accumulators, width, target);
+                    for (sum, v) in sums.iter_mut().zip(line) {
                         *sum += tap * v;
                     }
                 }
             }
         }
-        while next < end && touching_rows(border, level.size.height, next, next + 1).1 <= row + 1 {
+        while next < end && touching_rows(border, radius, height, next, next + 1).1 <= row + 1 {
             let gradient = &mut gradient[(next - first) * width..][..width];
-            write_row(level, next, accumulators, gradient);
+            write_row(level, next, accumulators, map_count, gradient);
             next += 1;
         }
     }
 }
 
-/// Row `row` of a ring of eleven rows: windows never touch rows further apart.
+/// Row `row` of a ring of as many rows as the window has: it never touches rows further apart.
 fn ring_row(ring: &mut [f32], width: usize, row: usize) -> &mut [f32] {
-    &mut ring[row % WINDOW_LEN * width..][..width]
+    let rows = ring.len() / width;
+    &mut ring[row % rows * width..][..width]
 }
 
 /// Writes one row of the maps `a`, `b`, `c` into the middle of `maps`.
-fn write_maps(constants: &Constants, lines: &MomentLines<'_>, coarsest: bool, maps: &mut [f32]) {
+fn write_maps(constants: &Constants, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize) {
     let (a, rest) = maps.split_at_mut(maps.len() / 3);
     let (b, c) = rest.split_at_mut(a.len());
-    let middle = MAP_MARGIN..a.len() - MAP_MARGIN;
+    let middle = margin..a.len() - margin;
     let maps = a[middle.clone()]
         .iter_mut()
         .zip(&mut b[middle.clone()])
         .zip(&mut c[middle]);
-    for (((a, b), c), m) in maps.zip(lines.iter()) {
+    let by = |m: Moments<f32>| {
         let cs = contrast_structure(m, constants.c2);
-        let Term { by, .. } = if coarsest {
+        let term = if constants.kind == Kind::Ssim {
             luminance(m, constants.c1) * cs
         } else {
             cs
         };
-        (*a, *b, *c) = (by.s - by.d, by.ss, by.dd);
+        let counts = !(constants.clamped && term.value < 0.0);
+        if counts { term.by } else { Moments::zero() }
+    };
+    if lines.masked() {
+        for (((a, b), c), w) in maps.zip(lines.windows()) {
+            // Its weight in the mean, and one over it in its moments, cancel.
+            let by = if w.weight > 0.0 {
+                by(w.moments)
+            } else {
+                Moments::zero()
+            };
+            (*a, *b, *c) = (by.s - by.d, by.ss, by.dd);
+        }
+    } else {
+        for (((a, b), c), m) in maps.zip(lines.iter()) {
+            let by = by(m);
+            (*a, *b, *c) = (by.s - by.d, by.ss, by.dd);
+        }
     }
 }
 
-/// Turns one row of the three rings into a row of the gradient, and clears it for its successor.
-fn write_row(level: &Level<'_>, row: usize, rings: &mut [f32], gradient: &mut [f32]) {
+/// Writes one row of the maps `a`, `b`, `c` and that of the derivatives by `E[s d]`.
+fn write_maps_apart(
+    constants: &Constants,
+    lines: &MomentLines<'_>,
+    factors: [f32; 3],
+    maps: &mut [f32],
+    margin: usize,
+) {
+    let len = maps.len() / 4;
+    let [c1, c2] = [constants.c1, constants.c2].map(f64::from);
+    for (j, window) in lines.wide_windows().enumerate() {
+        let Windowed {
+            moments,
+            sd,
+            weight,
+        } = window;
+        let mut by = [0.0f64; 4];
+        if weight > 0.0 {
+            let luminance = TermApart {
+                term: luminance(moments, c1),
+                by_sd: 0.0,
+            };
+            let terms = [
+                luminance,
+                contrast(moments, sd, c2),
+                structure(moments, sd, c2),
+            ];
+            for (factor, TermApart { term, by_sd }) in factors.into_iter().zip(terms) {
+                if constants.clamped && term.value < 0.0 {
+                    continue;
+                }
+                let factor = f64::from(factor);
+                by[0] += factor * (term.by.s - term.by.d);
+                by[1] += factor * term.by.ss;
+                by[2] += factor * term.by.dd;
+                by[3] += factor * by_sd;
+            }
+        }
+        for (map, by) in by.into_iter().enumerate() {
+            maps[map * len + margin + j] = by as f32;
+        }
+    }
+}
+
+/// Turns one row of the rings into a row of the gradient, and clears it for its successor.
+fn write_row(
+    level: &Level<'_>,
+    row: usize,
+    rings: &mut [f32],
+    map_count: usize,
+    gradient: &mut [f32],
+) {
     let width = level.size.width;
-    let mut rings = rings.chunks_exact_mut(WINDOW_LEN * width);
+    let len = rings.len() / map_count;
+    let mut rings = rings.chunks_exact_mut(len);
     let [Some(a), Some(b), Some(c)] = [rings.next(), rings.next(), rings.next()] else {
         return;
     };
@@ -170,8 +266,21 @@ fn write_row(level: &Level<'_>, row: usize, rings: &mut [f32], gradient: &mut [f
         .iter()
         .zip(&level.difference[row * width..]);
     let maps = a.iter_mut().zip(b).zip(c);
-    for ((gradient, ((a, b), c)), (s, d)) in gradient.iter_mut().zip(maps).zip(samples) {
+    for ((gradient, ((a, b), c)), (s, d)) in gradient.iter_mut().zip(maps).zip(samples.clone()) {
         *gradient = *a + 2.0 * (s * *b - d * *c);
         (*a, *b, *c) = (0.0, 0.0, 0.0);
+    }
+    if let Some(ring) = rings.next() {
+        let ring = ring_row(ring, width, row);
+        for ((gradient, by_sd), (s, d)) in gradient.iter_mut().zip(ring).zip(samples) {
+            // d(s d)/dy = d - s
+            *gradient += *by_sd * (d - s);
+            *by_sd = 0.0;
+        }
+    }
+    if let Some(mask) = level.mask {
+        for (gradient, mask) in gradient.iter_mut().zip(&mask[row * width..]) {
+            *gradient *= mask;
+        }
     }
 }

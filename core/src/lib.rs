@@ -46,12 +46,17 @@ extern crate std;
 #[cfg(feature = "reference")]
 extern crate alloc;
 
+pub mod apart;
+pub mod cached;
 pub mod combine;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 pub mod filter;
 pub mod gradient;
+mod luma;
+mod map;
+pub mod mask;
 mod metric;
 mod params;
 mod plane;
@@ -60,16 +65,29 @@ pub mod pyramid;
 mod real;
 #[cfg(feature = "reference")]
 pub mod reference;
+mod sample;
+mod score;
 pub mod ssim;
 pub mod statistics;
+mod stream;
 mod window;
 
+pub use cached::Cached;
 pub use error::Error;
-pub use metric::{MsSsim, ScaleMeans, Score, combine_gradient_row};
-pub use params::{Border, Halving, MAX_SCALES, Negative, Params, Pooling, weights};
-pub use plane::{Plane, PlaneMut, Sample, Size};
+pub use luma::Luma;
+pub use map::Map;
+pub use mask::Mask;
+pub use metric::{MsSsim, Weighting, combine_gradient_row};
+pub use params::{
+    Border, ChannelPooling, Halving, MAX_RADIUS, MAX_SCALES, Negative, Params, Pooling, Small,
+    Terms, weights,
+};
+pub use plane::{Plane, PlaneMut, Size};
 pub use real::Real;
-pub use window::{WINDOW_LEN, WINDOW_RADIUS, Window};
+pub use sample::{Bf16, F16, Sample};
+pub use score::{Apart, ScaleMeans, Score};
+pub use stream::Stream;
+pub use window::Window;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::error::Error;
+use crate::sample::Sample;
 
 /// The size of an image in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -26,39 +27,13 @@ impl fmt::Display for Size {
     }
 }
 
-/// A type that samples may have.
-pub trait Sample: Copy + Send + Sync {
-    /// The sample as `f32`, in the same units. Exact for `u8` and `u16`.
-    fn to_f32(self) -> f32;
-}
-
-impl Sample for u8 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-}
-
-impl Sample for u16 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        f32::from(self)
-    }
-}
-
-impl Sample for f32 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-/// One channel of an image.
+/// One channel of an image, wherever its samples lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane<'a, T = f32> {
     samples: &'a [T],
     size: Size,
     stride: usize,
+    step: usize,
 }
 
 impl<'a, T: Sample> Plane<'a, T> {
@@ -75,11 +50,70 @@ impl<'a, T: Sample> Plane<'a, T> {
     /// # Errors
     /// [`Error::ShortStride`], [`Error::ShortPlane`] or [`Error::TooLarge`].
     pub fn with_stride(samples: &'a [T], size: Size, stride: usize) -> Result<Self, Error> {
-        check_layout(samples.len(), size, stride)?;
+        Self::with_steps(samples, size, stride, 1)
+    }
+
+    /// A plane whose sample (i, j) is `samples[i * stride + j * step]`.
+    ///
+    /// # Errors
+    /// As [`Plane::with_stride`]; [`Error::ShortStride`] for a step of 0.
+    pub fn with_steps(
+        samples: &'a [T],
+        size: Size,
+        stride: usize,
+        step: usize,
+    ) -> Result<Self, Error> {
+        check_layout(samples.len(), size, stride, step)?;
         Ok(Self {
             samples,
             size,
             stride,
+            step,
+        })
+    }
+
+    /// Channel `channel` of `channels` of an image whose pixels follow each other without gaps, such as
+    /// RGBRGB.
+    ///
+    /// # Errors
+    /// [`Error::ChannelMismatch`] where there is no such channel; [`Error::ShortPlane`],
+    /// [`Error::TooLarge`].
+    pub fn interleaved(
+        samples: &'a [T],
+        size: Size,
+        channels: usize,
+        channel: usize,
+    ) -> Result<Self, Error> {
+        let Some(samples) = samples.get(channel..).filter(|_| channel < channels) else {
+            return Err(Error::ChannelMismatch {
+                expected: channels,
+                actual: channel,
+            });
+        };
+        let stride = size.width.checked_mul(channels);
+        let stride = stride.ok_or(Error::TooLarge { size })?;
+        Self::with_steps(samples, size, stride, channels)
+    }
+
+    /// The same without `border` pixels on each side.
+    ///
+    /// # Errors
+    /// [`Error::TooSmall`] where nothing would be left.
+    pub fn cropped(&self, border: usize) -> Result<Self, Error> {
+        let left = |side: usize| {
+            let twice = border.checked_mul(2)?;
+            side.checked_sub(twice).filter(|left| *left > 0)
+        };
+        let (Some(width), Some(height)) = (left(self.size.width), left(self.size.height)) else {
+            return Err(Error::TooSmall {
+                size: self.size,
+                smallest: border.saturating_mul(2).saturating_add(1),
+            });
+        };
+        Ok(Self {
+            samples: &self.samples[border * self.stride + border * self.step..],
+            size: Size { width, height },
+            ..*self
         })
     }
 
@@ -88,12 +122,21 @@ impl<'a, T: Sample> Plane<'a, T> {
         self.size
     }
 
-    /// Row `i`, counted from the top.
+    /// The samples of row `i`, counted from the top.
     ///
     /// # Panics
     /// If there is no such row.
-    pub fn row(&self, i: usize) -> &'a [T] {
-        &self.samples[i * self.stride..][..self.size.width]
+    pub fn row(&self, i: usize) -> impl Iterator<Item = T> + 'a {
+        let row = &self.samples[i * self.stride..];
+        row.iter().step_by(self.step).take(self.size.width).copied()
+    }
+
+    /// Row `i` where its samples follow each other without gaps.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn packed_row(&self, i: usize) -> Option<&'a [T]> {
+        (self.step == 1).then(|| &self.samples[i * self.stride..][..self.size.width])
     }
 }
 
@@ -119,7 +162,7 @@ impl<'a> PlaneMut<'a> {
     /// # Errors
     /// [`Error::ShortStride`], [`Error::ShortPlane`] or [`Error::TooLarge`].
     pub fn with_stride(samples: &'a mut [f32], size: Size, stride: usize) -> Result<Self, Error> {
-        check_layout(samples.len(), size, stride)?;
+        check_layout(samples.len(), size, stride, 1)?;
         Ok(Self {
             samples,
             size,
@@ -141,18 +184,26 @@ impl<'a> PlaneMut<'a> {
     }
 }
 
-fn check_layout(len: usize, size: Size, stride: usize) -> Result<(), Error> {
-    if stride < size.width {
+fn check_layout(len: usize, size: Size, stride: usize, step: usize) -> Result<(), Error> {
+    // Samples from a row's first to its last, and one.
+    let row = match size.width {
+        0 => Some(0),
+        width => (width - 1).checked_mul(step).and_then(|n| n.checked_add(1)),
+    };
+    let Some(row) = row else {
+        return Err(Error::TooLarge { size });
+    };
+    if stride < row || step == 0 {
         return Err(Error::ShortStride {
-            width: size.width,
-            stride,
+            width: row.max(size.width),
+            stride: if step == 0 { 0 } else { stride },
         });
     }
     let expected = match size.height {
         0 => Some(0),
         rows => (rows - 1)
             .checked_mul(stride)
-            .and_then(|n| n.checked_add(size.width)),
+            .and_then(|n| n.checked_add(row)),
     };
     match expected {
         None => Err(Error::TooLarge { size }),
@@ -180,7 +231,25 @@ mod tests {
             3,
         )
         .unwrap();
-        assert_eq!((plane.row(0), plane.row(1)), (&[1, 2][..], &[3, 4][..]));
+        assert_eq!(plane.packed_row(1), Some(&[3, 4][..]));
+        assert!(plane.row(0).eq([1, 2]) && plane.row(1).eq([3, 4]));
+    }
+
+    #[test]
+    fn interleaved_and_cropped() {
+        let samples: [u8; 24] = core::array::from_fn(|i| i as u8);
+        let size = Size {
+            width: 4,
+            height: 3,
+        };
+        let green = Plane::interleaved(&samples, size, 2, 1).unwrap();
+        assert!(green.row(1).eq([9, 11, 13, 15]) && green.packed_row(1).is_none());
+        let middle = green.cropped(1).unwrap();
+        assert!(middle.size().height == 1 && middle.row(0).eq([11, 13]));
+        assert!(green.cropped(2).is_err() && green.cropped(usize::MAX).is_err());
+        assert!(Plane::interleaved(&samples, size, 2, 2).is_err());
+        assert!(Plane::interleaved(&samples[..23], size, 2, 1).is_err());
+        assert!(Plane::with_steps(&samples, size, 4, 0).is_err());
     }
 
     #[test]

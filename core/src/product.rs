@@ -34,6 +34,8 @@ pub struct Factor {
     pub weight: f64,
     /// What becomes of a negative term.
     pub negative: Negative,
+    /// Whether the next scale has half the size; otherwise it has the same.
+    pub halves: bool,
 }
 
 impl Factor {
@@ -50,8 +52,8 @@ pub fn rise(factor: &Factor, terms: &[f32], sums: Option<&[f32]>, next: Size, ou
     for (i, out) in out.chunks_exact_mut(next.width).enumerate() {
         for (j, out) in out.iter_mut().enumerate() {
             let mut sum = 0.0;
-            for row in children(i, height, next.height) {
-                for column in children(j, width, next.width) {
+            for row in children(factor.halves, i, height, next.height) {
+                for column in children(factor.halves, j, width, next.width) {
                     let at = row * width + column;
                     sum += factor.power(terms[at]).0 * sums.map_or(1.0, |sums| sums[at].into());
                 }
@@ -81,8 +83,9 @@ pub fn descend(
     let width = factor.size.width;
     for (at, term) in terms.iter_mut().enumerate() {
         let product = coarser.map_or(1.0, |(size, products)| {
-            let row = (at / width / 2).min(size.height - 1);
-            let column = (at % width / 2).min(size.width - 1);
+            let apart = if factor.halves { 2 } else { 1 };
+            let row = (at / width / apart).min(size.height - 1);
+            let column = (at % width / apart).min(size.width - 1);
             f64::from(products[row * size.width + column])
         });
         let (value, slope) = factor.power(*term);
@@ -95,8 +98,12 @@ pub fn descend(
     }
 }
 
-/// The places on a side of `side` whose parent is `at` of `next`: two, and what is left for the last.
-fn children(at: usize, side: usize, next: usize) -> Range<usize> {
+/// The places on a side of `side` whose parent is `at` of `next`: two, and what is left for the last;
+/// the same place where scales are not halved.
+fn children(halves: bool, at: usize, side: usize, next: usize) -> Range<usize> {
+    if !halves {
+        return at..at + 1;
+    }
     let end = if at + 1 == next { side } else { 2 * at + 2 };
     2 * at..end
 }
@@ -112,13 +119,16 @@ mod tests {
             size: Size { width, height },
             weight,
             negative: Negative::Signed,
+            halves: true,
         }
     }
 
     #[test]
     fn every_place_has_one_parent() {
         for (side, next) in [(1, 1), (2, 1), (3, 1), (3, 2), (6, 3), (7, 3), (7, 4)] {
-            let all: Vec<usize> = (0..next).flat_map(|at| children(at, side, next)).collect();
+            let all: Vec<usize> = (0..next)
+                .flat_map(|at| children(true, at, side, next))
+                .collect();
             assert_eq!(all, (0..side).collect::<Vec<_>>(), "{side} to {next}");
         }
     }

@@ -1,25 +1,26 @@
 //! The slow statement of the metric: float64, textbook formulas, plain loops. Read this first.
 //!
 //! It shares no arithmetic with the rest of the crate, on purpose: it works on the two images
-//! instead of their sum and difference, sums the 121 taps of each window one by one, and sends each
-//! window's gradient to the 121 pixels that it came from. Everything faster is checked against it.
+//! instead of their sum and difference, sums the taps of each window one by one in two dimensions, and sends
+//! each window's gradient to the pixels that it came from. Everything faster is checked against it.
 //!
-//! Source: Wang, Simoncelli and Bovik (2003), with C3 = C2 / 2 so that contrast and structure are
-//! one fraction; the switches are those of [`Params`].
+//! Source: Wang, Simoncelli and Bovik (2003), with C3 = C2 / 2; the switches are those of [`Params`].
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::params::{Border, Halving, Negative, Params, Pooling};
+use crate::params::{Border, ChannelPooling, Halving, Negative, Params, Pooling, Terms};
 use crate::plane::Size;
 
 /// What the reference computes of one pair of planes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
-    /// MS-SSIM.
+    /// MS-SSIM of this channel, or of all of them together.
     pub value: f64,
-    /// Mean of cs of each scale, the finest first; of l times cs on the last.
+    /// Mean of cs of each scale, the finest first; of l times cs on the last, unless terms are apart.
     pub means: Vec<f64>,
+    /// Means of l, c and s of each scale.
+    pub apart: Vec<[f64; 3]>,
     /// Derivative of `value` by each sample of the distorted plane, row-major.
     pub gradient: Vec<f64>,
 }
@@ -29,232 +30,274 @@ pub struct Reference {
 /// # Panics
 /// If a plane does not hold `size`, or `size` is smaller than [`Params::smallest_side`].
 pub fn ms_ssim(x: &[f64], y: &[f64], size: Size, params: &Params) -> Reference {
+    ms_ssim_of_channels(&[x.to_vec()], &[y.to_vec()], None, size, params).remove(0)
+}
+
+/// MS-SSIM of all channels of an image, weighted by a mask, of which 1 is the largest, if there is one.
+///
+/// # Panics
+/// As [`ms_ssim`].
+pub fn ms_ssim_of_channels(
+    x: &[Vec<f64>],
+    y: &[Vec<f64>],
+    mask: Option<&[f64]>,
+    size: Size,
+    params: &Params,
+) -> Vec<Reference> {
     let side = params.smallest_side();
     assert!(
         size.width >= side && size.height >= side,
         "sides below {side}"
     );
+    let all = || {
+        x.iter()
+            .chain(y)
+            .map(Vec::len)
+            .chain(mask.map(<[f64]>::len))
+    };
     assert!(
-        x.len() == size.area() && y.len() == size.area(),
+        all().all(|len| len == size.area()),
         "planes of another size"
     );
-
-    // Forward, scale by scale: the term of every window.
-    let mut scales = vec![(size, x.to_vec(), y.to_vec())];
-    let mut terms: Vec<Vec<Term>> = Vec::new();
-    for scale in 0..params.scales {
-        let (size, x, y) = &scales[scale];
-        let last = scale + 1 == params.scales;
-        terms.push(windows(x, y, *size, last, params));
-        if !last {
-            let (half, x) = halve(x, *size, params.halving);
-            let (_, y) = halve(y, *size, params.halving);
-            scales.push((half, x, y));
-        }
-    }
-    let mean = |terms: &Vec<Term>| {
-        terms.iter().map(|term| term.l * term.cs).sum::<f64>() / terms.len() as f64
-    };
-    let means: Vec<f64> = terms.iter().map(mean).collect();
-    let (value, by_term) = match params.pooling {
-        Pooling::Means => product_of_means(&means, &terms, params),
-        Pooling::PixelProduct => {
-            let sizes: Vec<Size> = scales.iter().map(|(size, ..)| *size).collect();
-            mean_of_products(&terms, &sizes, params)
-        }
-    };
-
-    // Backward, from the coarsest scale to the finest.
-    let mut gradient: Vec<f64> = Vec::new();
-    for scale in (0..params.scales).rev() {
-        let (size, x, y) = &scales[scale];
-        let own = spread(x, y, *size, &terms[scale], &by_term[scale], params);
-        let owed = if gradient.is_empty() {
-            vec![0.0; size.area()]
-        } else {
-            halve_adjoint(&gradient, *size, params.halving)
-        };
-        gradient = own.iter().zip(owed).map(|(own, owed)| own + owed).collect();
-    }
-    Reference {
-        value,
-        means,
-        gradient,
-    }
-}
-
-/// The product of the powers of the means, and its derivative by each term: that power's derivative
-/// times all the other powers, and each term's share in its mean.
-fn product_of_means(means: &[f64], terms: &[Vec<Term>], params: &Params) -> (f64, Vec<Vec<f64>>) {
-    let powers: Vec<(f64, f64)> = means
+    let channels: Vec<Vec<Scale>> = x
         .iter()
-        .zip(&params.weights)
-        .map(|(&t, &w)| power(t, w, params.negative))
+        .zip(y)
+        .map(|(x, y)| scales(x, y, mask, size, params))
         .collect();
-    let by_term = |(j, terms): (usize, &Vec<Term>)| {
-        let by_mean = others(&powers, j) * powers[j].1;
-        vec![by_mean / terms.len() as f64; terms.len()]
-    };
-    let value = powers.iter().map(|(power, _)| power).product();
-    (value, terms.iter().enumerate().map(by_term).collect())
+    match params.channels {
+        ChannelPooling::Means => score(&channels, params),
+        ChannelPooling::Scores => channels
+            .chunks(1)
+            .flat_map(|one| score(one, params))
+            .collect(),
+    }
 }
 
-/// The mean over the finest pixels of the products of the powers of the terms that each reads, and its
-/// derivative by each term.
-fn mean_of_products(terms: &[Vec<Term>], sizes: &[Size], params: &Params) -> (f64, Vec<Vec<f64>>) {
-    let pixels = sizes[0].area() as f64;
-    let mut by_term: Vec<Vec<f64>> = terms.iter().map(|terms| vec![0.0; terms.len()]).collect();
-    let mut value = 0.0;
-    for i in 0..sizes[0].height {
-        for j in 0..sizes[0].width {
-            let place = |scale: usize| {
-                let Size { width, height } = sizes[scale];
-                (i >> scale).min(height - 1) * width + (j >> scale).min(width - 1)
+/// One scale of one channel.
+struct Scale {
+    size: Size,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    mask: Vec<f64>,
+    /// Rows and columns of windows.
+    grid: (usize, usize),
+    terms: Vec<Term>,
+}
+
+/// A window's statistics.
+struct Term {
+    /// How much of the window is inside the mask.
+    weight: f64,
+    mu_x: f64,
+    mu_y: f64,
+    sigma_x: f64,
+    sigma_y: f64,
+    /// Luminance, contrast, structure, contrast times structure.
+    l: f64,
+    c: f64,
+    s: f64,
+    cs: f64,
+    /// Denominators of `l` and `cs`, and of `s`.
+    b1: f64,
+    b2: f64,
+    b3: f64,
+}
+
+/// Which products of terms have means on a scale.
+#[derive(Clone, Copy, PartialEq)]
+enum Product {
+    Cs,
+    Lcs,
+    L,
+    C,
+    S,
+}
+
+impl Product {
+    fn of(self, term: &Term) -> f64 {
+        match self {
+            Product::Cs => term.cs,
+            Product::Lcs => term.l * term.cs,
+            Product::L => term.l,
+            Product::C => term.c,
+            Product::S => term.s,
+        }
+    }
+}
+
+/// The products of each scale with their exponents.
+fn products(params: &Params) -> Vec<Vec<(Product, f64)>> {
+    let of_scale = |scale: usize| match &params.terms {
+        Terms::Apart { alpha, gamma } => vec![
+            (Product::L, alpha[scale]),
+            (Product::C, params.weights[scale]),
+            (Product::S, gamma[scale]),
+        ],
+        Terms::ContrastStructure if scale + 1 == params.scales => {
+            vec![(Product::Lcs, params.weights[scale])]
+        }
+        Terms::ContrastStructure => vec![(Product::Cs, params.weights[scale])],
+    };
+    (0..params.scales).map(of_scale).collect()
+}
+
+/// All scales of a channel with their terms.
+fn scales(x: &[f64], y: &[f64], mask: Option<&[f64]>, size: Size, params: &Params) -> Vec<Scale> {
+    let mask = mask.map_or(vec![1.0; size.area()], <[f64]>::to_vec);
+    let (mut size, mut x, mut y, mut mask) = (size, x.to_vec(), y.to_vec(), mask);
+    let mut scales = Vec::new();
+    for scale in 0..params.scales {
+        let mut next = Scale {
+            size,
+            x,
+            y,
+            mask,
+            grid: (0, 0),
+            terms: Vec::new(),
+        };
+        next.windows(scale, params);
+        (size, x, y, mask) = next.halve(params.halving);
+        scales.push(next);
+    }
+    scales
+}
+
+/// The score of channels pooled together, and each one's gradient.
+fn score(channels: &[Vec<Scale>], params: &Params) -> Vec<Reference> {
+    let mean = |scale: usize, product: Product| {
+        let terms = || channels.iter().flat_map(|channel| &channel[scale].terms);
+        let weight: f64 = terms().map(|term| term.weight).sum();
+        let value = |term: &Term| clamped(product.of(term), params.negative);
+        let sum: f64 = terms().map(|term| term.weight * value(term)).sum();
+        // A mask without a window leaves nothing to differ.
+        if weight > 0.0 {
+            (sum / weight, weight)
+        } else {
+            (1.0, 1.0)
+        }
+    };
+    let products = products(params);
+    let listed: Vec<(usize, Product, f64)> = products
+        .iter()
+        .enumerate()
+        .flat_map(|(scale, of)| of.iter().map(move |(product, w)| (scale, *product, *w)))
+        .collect();
+    // For each channel, scale and window the derivative of the value by each product there.
+    let mut by_term: Vec<Vec<Vec<Vec<f64>>>> = channels
+        .iter()
+        .map(|scales| {
+            let zeros =
+                |(scale, of): (&Scale, &Vec<_>)| vec![vec![0.0; of.len()]; scale.terms.len()];
+            scales.iter().zip(&products).map(zeros).collect()
+        })
+        .collect();
+    let value = match params.pooling {
+        Pooling::Means => {
+            let powers: Vec<(f64, f64)> = listed
+                .iter()
+                .map(|&(scale, product, w)| power(mean(scale, product).0, w, params.negative))
+                .collect();
+            for (at, &(scale, product, _)) in listed.iter().enumerate() {
+                let by_mean = others(&powers, at) * powers[at].1;
+                let (_, weight) = mean(scale, product);
+                let which = listed[..at].iter().filter(|other| other.0 == scale).count();
+                for (channel, by_term) in channels.iter().zip(&mut by_term) {
+                    for (term, by) in channel[scale].terms.iter().zip(&mut by_term[scale]) {
+                        let counts = clamped(product.of(term), params.negative) == product.of(term);
+                        by[which] = if counts {
+                            by_mean * term.weight / weight
+                        } else {
+                            0.0
+                        };
+                    }
+                }
+            }
+            powers.iter().map(|(power, _)| power).product()
+        }
+        Pooling::PixelProduct => mean_of_products(&channels[0], &listed, params, &mut by_term[0]),
+    };
+
+    let of_channel = |(channel, by_term): (&Vec<Scale>, &Vec<Vec<Vec<f64>>>)| {
+        // Backward, from the coarsest scale to the finest.
+        let mut gradient: Vec<f64> = Vec::new();
+        for scale in (0..params.scales).rev() {
+            let own = channel[scale].spread(scale, &products[scale], &by_term[scale], params);
+            let owed = match channel.get(scale + 1) {
+                Some(coarser) => channel[scale].halve_adjoint(&gradient, coarser, params.halving),
+                None => vec![0.0; own.len()],
             };
-            let powers: Vec<(f64, f64)> = (0..sizes.len())
+            gradient = own.iter().zip(owed).map(|(own, owed)| own + owed).collect();
+        }
+        Reference {
+            value,
+            means: (0..params.scales)
                 .map(|scale| {
-                    let Term { l, cs, .. } = terms[scale][place(scale)];
-                    power(l * cs, params.weights[scale], params.negative)
+                    let together = params.terms == Terms::ContrastStructure;
+                    let last = together && scale + 1 == params.scales;
+                    mean(scale, if last { Product::Lcs } else { Product::Cs }).0
+                })
+                .collect(),
+            apart: (0..params.scales)
+                .map(|scale| {
+                    [Product::L, Product::C, Product::S].map(|product| mean(scale, product).0)
+                })
+                .collect(),
+            gradient,
+        }
+    };
+    channels.iter().zip(&by_term).map(of_channel).collect()
+}
+
+/// The mean over the finest windows of the products of the powers of the terms that each reads, and its
+/// derivative by each term.
+fn mean_of_products(
+    scales: &[Scale],
+    listed: &[(usize, Product, f64)],
+    params: &Params,
+    by_term: &mut [Vec<Vec<f64>>],
+) -> f64 {
+    let (rows, columns) = scales[0].grid;
+    let windows = (rows * columns) as f64;
+    let mut value = 0.0;
+    for i in 0..rows {
+        for j in 0..columns {
+            let place = |scale: usize| {
+                let (rows, columns) = scales[scale].grid;
+                let halvings = if params.halving == Halving::Keep {
+                    0
+                } else {
+                    scale
+                };
+                (i >> halvings).min(rows - 1) * columns + (j >> halvings).min(columns - 1)
+            };
+            let powers: Vec<(f64, f64)> = listed
+                .iter()
+                .map(|&(scale, product, w)| {
+                    let term = product.of(&scales[scale].terms[place(scale)]);
+                    power(term, w, params.negative)
                 })
                 .collect();
-            value += powers.iter().map(|(power, _)| power).product::<f64>() / pixels;
-            for scale in 0..sizes.len() {
-                let by_factor = others(&powers, scale) * powers[scale].1;
-                by_term[scale][place(scale)] += by_factor / pixels;
+            value += powers.iter().map(|(power, _)| power).product::<f64>() / windows;
+            for at in 0..listed.len() {
+                by_term[at][place(at)][0] += others(&powers, at) * powers[at].1 / windows;
             }
         }
     }
-    (value, by_term)
+    value
 }
 
-/// The product of all powers but the one of scale `j`.
+/// The product of all powers but number `j`.
 fn others(powers: &[(f64, f64)], j: usize) -> f64 {
     let others = powers.iter().enumerate().filter(|(k, _)| *k != j);
     others.map(|(_, (power, _))| power).product()
 }
 
-/// A window's statistics, as far as its gradient needs them.
-struct Term {
-    mu_x: f64,
-    mu_y: f64,
-    /// Luminance; 1 where it does not count, on all scales but the coarsest.
-    l: f64,
-    cs: f64,
-    /// Denominators of `l` and `cs`.
-    b1: f64,
-    b2: f64,
-}
-
-/// The pixels of window (i, j) with their weights.
-fn pixels<'w>(
-    params: &Params,
-    size: Size,
-    weights: &'w [f64],
-    (i, j): (usize, usize),
-) -> impl Iterator<Item = (usize, f64)> + 'w {
-    let border = params.border;
-    weights.iter().enumerate().map(move |(tap, weight)| {
-        let (row, column) = match border {
-            Border::Valid => (i + tap / 11, j + tap % 11),
-            Border::Replicate => (
-                (i + tap / 11).saturating_sub(5).min(size.height - 1),
-                (j + tap % 11).saturating_sub(5).min(size.width - 1),
-            ),
-        };
-        (row * size.width + column, *weight)
-    })
-}
-
-/// Rows and columns of windows.
-fn grid(size: Size, border: Border) -> (usize, usize) {
-    match border {
-        Border::Valid => (size.height - 10, size.width - 10),
-        Border::Replicate => (size.height, size.width),
+/// A term as it enters its mean.
+fn clamped(term: f64, negative: Negative) -> f64 {
+    match negative {
+        Negative::ZeroMap => term.max(0.0),
+        _ => term,
     }
-}
-
-/// All windows of a scale, row by row.
-fn windows(x: &[f64], y: &[f64], size: Size, last: bool, params: &Params) -> Vec<Term> {
-    let c1 = square(params.k1 * params.data_range);
-    let c2 = square(params.k2 * params.data_range);
-    let weights = window(params.sigma);
-    let (rows, columns) = grid(size, params.border);
-    let mut terms = Vec::new();
-    for i in 0..rows {
-        for j in 0..columns {
-            let pixels = || pixels(params, size, &weights, (i, j));
-            let (mut mu_x, mut mu_y) = (0.0, 0.0);
-            for (p, w) in pixels() {
-                mu_x += w * x[p];
-                mu_y += w * y[p];
-            }
-            // Centred sums: no cancellation, so that the reference is good to the last digits.
-            let (mut sigma_xx, mut sigma_yy, mut sigma_xy) = (0.0, 0.0, 0.0);
-            for (p, w) in pixels() {
-                sigma_xx += w * (x[p] - mu_x) * (x[p] - mu_x);
-                sigma_yy += w * (y[p] - mu_y) * (y[p] - mu_y);
-                sigma_xy += w * (x[p] - mu_x) * (y[p] - mu_y);
-            }
-            let b1 = mu_x * mu_x + mu_y * mu_y + c1;
-            let b2 = sigma_xx + sigma_yy + c2;
-            let l = if last {
-                (2.0 * mu_x * mu_y + c1) / b1
-            } else {
-                1.0
-            };
-            let cs = (2.0 * sigma_xy + c2) / b2;
-            terms.push(Term {
-                mu_x,
-                mu_y,
-                l,
-                cs,
-                b1,
-                b2,
-            });
-        }
-    }
-    terms
-}
-
-/// The gradient by `y` of the sum of the terms, each times its weight in `by_term`.
-fn spread(
-    x: &[f64],
-    y: &[f64],
-    size: Size,
-    terms: &[Term],
-    by_term: &[f64],
-    params: &Params,
-) -> Vec<f64> {
-    let weights = window(params.sigma);
-    let (_, columns) = grid(size, params.border);
-    let mut gradient = vec![0.0; size.area()];
-    for (at, (term, by_term)) in terms.iter().zip(by_term).enumerate() {
-        let Term {
-            mu_x, mu_y, l, cs, ..
-        } = *term;
-        // dl/dy_p  = w (2 mu_x - 2 mu_y l) / b1
-        // dcs/dy_p = w (2 (x_p - mu_x) - 2 cs (y_p - mu_y)) / b2
-        let dl = if l == 1.0 {
-            // Luminance does not count, or is at its maximum.
-            0.0
-        } else {
-            2.0 * (mu_x - mu_y * l) / term.b1
-        };
-        for (p, w) in pixels(params, size, &weights, (at / columns, at % columns)) {
-            let dcs = 2.0 * ((x[p] - mu_x) - cs * (y[p] - mu_y)) / term.b2;
-            gradient[p] += by_term * w * (dl * cs + l * dcs);
-        }
-    }
-    gradient
-}
-
-/// The 121 weights of the two-dimensional window, row by row; their sum is 1.
-fn window(sigma: f64) -> Vec<f64> {
-    let distance = |k: usize| (k as f64 - 5.0) * (k as f64 - 5.0);
-    let weight =
-        |tap: usize| libm::exp(-(distance(tap / 11) + distance(tap % 11)) / (2.0 * sigma * sigma));
-    let sum: f64 = (0..121).map(weight).sum();
-    (0..121).map(|tap| weight(tap) / sum).collect()
 }
 
 /// `t^w` and its derivative by `t`, by the rule for negative means ([`Negative`]).
@@ -263,74 +306,275 @@ fn power(t: f64, w: f64, negative: Negative) -> (f64, f64) {
     let slope = |t: f64| w * libm::pow(if w < 1.0 { t.max(1.0 / 1_048_576.0) } else { t }, w - 1.0);
     match negative {
         _ if w == 0.0 => (1.0, 0.0),
-        Negative::Zero if t <= 0.0 => (0.0, 0.0),
+        Negative::Zero | Negative::ZeroMap if t <= 0.0 => (0.0, 0.0),
         Negative::Signed if t < 0.0 => (-libm::pow(-t, w), slope(-t)),
+        Negative::Magnitude if t == 0.0 => (0.0, 0.0),
+        Negative::Magnitude if t < 0.0 => (libm::pow(-t, w), -slope(-t)),
+        Negative::Shifted => (libm::pow((1.0 + t) / 2.0, w), slope((1.0 + t) / 2.0) / 2.0),
+        Negative::LowerBound(bound) if t < bound => (libm::pow(bound, w), 0.0),
         _ => (libm::pow(t, w), slope(t)),
     }
 }
 
-/// The four finer samples, `None` for a zero, that coarser sample (i, j) is the mean of.
-fn quad(size: Size, halving: Halving, i: usize, j: usize) -> [Option<usize>; 4] {
-    let pair = |side: usize, i: usize| match halving {
-        Halving::Zero if side % 2 == 1 => [(2 * i).checked_sub(1), Some(2 * i)],
-        _ => [Some(2 * i), Some((2 * i + 1).min(side - 1))],
-    };
-    let ([top, bottom], [left, right]) = (pair(size.height, i), pair(size.width, j));
-    let at = |row: Option<usize>, column: Option<usize>| Some(row? * size.width + column?);
-    [
-        at(top, left),
-        at(top, right),
-        at(bottom, left),
-        at(bottom, right),
-    ]
-}
-
-fn half_size(size: Size, halving: Halving) -> Size {
-    match halving {
-        Halving::Floor => Size {
-            width: size.width / 2,
-            height: size.height / 2,
-        },
-        _ => Size {
-            width: size.width.div_ceil(2),
-            height: size.height.div_ceil(2),
-        },
-    }
-}
-
-/// The next scale: means of four samples.
-fn halve(plane: &[f64], size: Size, halving: Halving) -> (Size, Vec<f64>) {
-    let half = half_size(size, halving);
-    let mut out = Vec::new();
-    for i in 0..half.height {
-        for j in 0..half.width {
-            let four = quad(size, halving, i, j);
-            out.push(four.iter().flatten().map(|&p| plane[p]).sum::<f64>() / 4.0);
+/// The sample of a side that stands for the one at `at`, which may lie beyond it.
+fn mirror(at: isize, side: usize, repeat_edge: bool) -> usize {
+    let mut at = at;
+    let last = side as isize - 1;
+    loop {
+        if at < 0 {
+            at = if repeat_edge { -1 - at } else { -at };
+        } else if at > last {
+            at = if repeat_edge {
+                2 * last + 1 - at
+            } else {
+                2 * last - at
+            };
+        } else {
+            return at as usize;
+        }
+        if last == 0 {
+            return 0;
         }
     }
-    (half, out)
 }
 
-/// What each finer sample owes to the gradient of the next scale.
-fn halve_adjoint(gradient: &[f64], size: Size, halving: Halving) -> Vec<f64> {
-    let half = half_size(size, halving);
-    let mut out = vec![0.0; size.area()];
-    for i in 0..half.height {
-        for j in 0..half.width {
-            for p in quad(size, halving, i, j).into_iter().flatten() {
-                out[p] += gradient[i * half.width + j] / 4.0;
+/// The weights of the two-dimensional window, row by row; their sum is 1.
+fn window(sigma: f64, radius: usize) -> Vec<f64> {
+    let len = 2 * radius + 1;
+    let distance = |k: usize| (k as f64 - radius as f64) * (k as f64 - radius as f64);
+    let weight = |tap: usize| {
+        libm::exp(-(distance(tap / len) + distance(tap % len)) / (2.0 * sigma * sigma))
+    };
+    let sum: f64 = (0..len * len).map(weight).sum();
+    (0..len * len).map(|tap| weight(tap) / sum).collect()
+}
+
+impl Scale {
+    /// The pixels of window (i, j) with their weights and the mask's, and the part that is inside.
+    fn pixels(
+        &self,
+        weights: &[f64],
+        border: Border,
+        radius: usize,
+        (i, j): (usize, usize),
+    ) -> (Vec<(usize, f64)>, f64) {
+        let len = 2 * radius + 1;
+        let at = |tap: usize, start: usize, side: usize| match border {
+            Border::Valid => start + tap,
+            Border::Replicate => (start + tap).saturating_sub(radius).min(side - 1),
+            Border::Reflect => mirror((start + tap) as isize - radius as isize, side, false),
+        };
+        let weighted = weights.iter().enumerate().map(|(tap, weight)| {
+            let row = at(tap / len, i, self.size.height);
+            let p = row * self.size.width + at(tap % len, j, self.size.width);
+            (p, weight * self.mask[p])
+        });
+        let mut pixels: Vec<(usize, f64)> = weighted.collect();
+        let inside: f64 = pixels.iter().map(|(_, w)| w).sum();
+        let inside = if inside < 1e-6 { 0.0 } else { inside };
+        for (_, weight) in &mut pixels {
+            *weight = if inside > 0.0 { *weight / inside } else { 0.0 };
+        }
+        (pixels, inside)
+    }
+
+    /// All windows, row by row.
+    fn windows(&mut self, scale: usize, params: &Params) {
+        let (c1, c2) = constants(params);
+        let (border, radius) = (params.border_of(scale), params.radius);
+        let weights = window(sigma(params, scale), radius);
+        let Size { width, height } = self.size;
+        self.grid = match border {
+            Border::Valid => (height - 2 * radius, width - 2 * radius),
+            Border::Replicate | Border::Reflect => (height, width),
+        };
+        let (x, y) = (&self.x, &self.y);
+        let mut terms = Vec::new();
+        for i in 0..self.grid.0 {
+            for j in 0..self.grid.1 {
+                let (pixels, weight) = self.pixels(&weights, border, radius, (i, j));
+                let (mut mu_x, mut mu_y) = (0.0, 0.0);
+                for &(p, w) in &pixels {
+                    mu_x += w * x[p];
+                    mu_y += w * y[p];
+                }
+                // Centred sums: no cancellation, so that the reference is good to the last digits.
+                let (mut sigma_xx, mut sigma_yy, mut sigma_xy) = (0.0, 0.0, 0.0);
+                for &(p, w) in &pixels {
+                    sigma_xx += w * (x[p] - mu_x) * (x[p] - mu_x);
+                    sigma_yy += w * (y[p] - mu_y) * (y[p] - mu_y);
+                    sigma_xy += w * (x[p] - mu_x) * (y[p] - mu_y);
+                }
+                let (sigma_x, sigma_y) = (libm::sqrt(sigma_xx), libm::sqrt(sigma_yy));
+                let b1 = mu_x * mu_x + mu_y * mu_y + c1;
+                let b2 = sigma_xx + sigma_yy + c2;
+                let b3 = sigma_x * sigma_y + c2 / 2.0;
+                terms.push(Term {
+                    weight,
+                    mu_x,
+                    mu_y,
+                    sigma_x,
+                    sigma_y,
+                    l: (2.0 * mu_x * mu_y + c1) / b1,
+                    c: (2.0 * sigma_x * sigma_y + c2) / b2,
+                    s: (sigma_xy + c2 / 2.0) / b3,
+                    cs: (2.0 * sigma_xy + c2) / b2,
+                    b1,
+                    b2,
+                    b3,
+                });
             }
         }
+        self.terms = terms;
     }
-    out
+
+    /// The gradient by `y` of the terms' products, each times its derivative in `by_term`.
+    fn spread(
+        &self,
+        scale: usize,
+        products: &[(Product, f64)],
+        by_term: &[Vec<f64>],
+        params: &Params,
+    ) -> Vec<f64> {
+        let weights = window(sigma(params, scale), params.radius);
+        let border = params.border_of(scale);
+        let least = params.data_range / 1_048_576.0;
+        let mut gradient = vec![0.0; self.size.area()];
+        for (at, (term, by_term)) in self.terms.iter().zip(by_term).enumerate() {
+            let place = (at / self.grid.1, at % self.grid.1);
+            let ratio = term.sigma_x.max(least) / term.sigma_y.max(least);
+            for (p, w) in self.pixels(&weights, border, params.radius, place).0 {
+                // Derivatives by y_p of the mean of y, of its variance, and of the covariance.
+                let (dx, dy) = (self.x[p] - term.mu_x, self.y[p] - term.mu_y);
+                let dl = w * 2.0 * (term.mu_x - term.mu_y * term.l) / term.b1;
+                let dcs = w * 2.0 * (dx - term.cs * dy) / term.b2;
+                let dc = w * 2.0 * dy * (ratio - term.c) / term.b2;
+                let ds = w * (dx - term.s * ratio * dy) / term.b3;
+                for ((product, _), by) in products.iter().zip(by_term) {
+                    gradient[p] += by
+                        * match product {
+                            Product::Cs => dcs,
+                            Product::Lcs => dl * term.cs + term.l * dcs,
+                            Product::L => dl,
+                            Product::C => dc,
+                            Product::S => ds,
+                        };
+                }
+            }
+        }
+        gradient
+    }
+
+    /// The finer samples, `None` for a zero, that coarser sample (i, j) is made of, with their weights.
+    fn sources(&self, halving: Halving, i: usize, j: usize) -> Vec<(Option<usize>, f64)> {
+        let Size { width, height } = self.size;
+        // The filter of the 9/7 wavelets as MeTriX MuX has it, to four digits.
+        let low_pass = [
+            0.0378, -0.0238, -0.1106, 0.3774, 0.8527, 0.3774, -0.1106, -0.0238, 0.0378,
+        ];
+        let odd = width % 2 == 1 || height % 2 == 1;
+        let axis = |side: usize, i: usize| -> Vec<(Option<usize>, f64)> {
+            let pair = |first, second| vec![(first, 0.5), (second, 0.5)];
+            match halving {
+                Halving::Keep => vec![(Some(i), 1.0)],
+                Halving::LowPass97 => (0..9)
+                    .map(|k| {
+                        let at = mirror(2 * i as isize + k - 4, side, true);
+                        (
+                            Some(at),
+                            low_pass[k as usize] / low_pass.iter().sum::<f64>(),
+                        )
+                    })
+                    .collect(),
+                Halving::Zero if side % 2 == 1 => pair((2 * i).checked_sub(1), Some(2 * i)),
+                Halving::ReplicateFirst if odd => {
+                    pair(Some((2 * i).saturating_sub(1)), Some(2 * i))
+                }
+                _ => pair(Some(2 * i), Some((2 * i + 1).min(side - 1))),
+            }
+        };
+        let (rows, columns) = (axis(height, i), axis(width, j));
+        let both = rows.iter().flat_map(|(row, by_row)| {
+            columns.iter().map(move |(column, by_column)| {
+                let at = row.zip(*column).map(|(row, column)| row * width + column);
+                (at, by_row * by_column)
+            })
+        });
+        both.collect()
+    }
+
+    fn half_size(&self, halving: Halving) -> Size {
+        let Size { width, height } = self.size;
+        let half = |side: usize| match halving {
+            Halving::Keep => side,
+            Halving::Floor => side / 2,
+            _ => side.div_ceil(2),
+        };
+        Size {
+            width: half(width),
+            height: half(height),
+        }
+    }
+
+    /// The next scale: its size, the two images, the mask.
+    fn halve(&self, halving: Halving) -> (Size, Vec<f64>, Vec<f64>, Vec<f64>) {
+        let half = self.half_size(halving);
+        let (mut x, mut y, mut mask) = (Vec::new(), Vec::new(), Vec::new());
+        for i in 0..half.height {
+            for j in 0..half.width {
+                let (mut sum_x, mut sum_y, mut sum) = (0.0, 0.0, 0.0);
+                for (p, w) in self.sources(halving, i, j) {
+                    // A zero that a convention puts beyond the image counts as a sample.
+                    let w = w * p.map_or(1.0, |p| self.mask[p]);
+                    sum += w;
+                    sum_x += w * p.map_or(0.0, |p| self.x[p]);
+                    sum_y += w * p.map_or(0.0, |p| self.y[p]);
+                }
+                let inside = sum >= 1e-6;
+                mask.push(if inside { sum } else { 0.0 });
+                x.push(if inside { sum_x / sum } else { 0.0 });
+                y.push(if inside { sum_y / sum } else { 0.0 });
+            }
+        }
+        (half, x, y, mask)
+    }
+
+    /// What each sample owes to the gradient of the next scale.
+    fn halve_adjoint(&self, gradient: &[f64], coarser: &Scale, halving: Halving) -> Vec<f64> {
+        let half = coarser.size;
+        let mut out = vec![0.0; self.size.area()];
+        for i in 0..half.height {
+            for j in 0..half.width {
+                let at = i * half.width + j;
+                for (p, w) in self.sources(halving, i, j) {
+                    if let Some(p) = p
+                        && coarser.mask[at] > 0.0
+                    {
+                        out[p] += w * self.mask[p] / coarser.mask[at] * gradient[at];
+                    }
+                }
+            }
+        }
+        out
+    }
 }
 
-fn square(v: f64) -> f64 {
-    v * v
+fn constants(params: &Params) -> (f64, f64) {
+    let square = |v: f64| v * v;
+    (
+        square(params.k1 * params.data_range),
+        square(params.k2 * params.data_range),
+    )
+}
+
+fn sigma(params: &Params, scale: usize) -> f64 {
+    (0..scale).fold(params.sigma, |sigma, _| sigma * params.sigma_growth)
 }
 
 #[cfg(test)]
 mod tests {
+    use core::slice;
+
     use super::*;
     use crate::tests::noise;
 
@@ -420,23 +664,138 @@ mod tests {
             ),
         ];
         for (params, size) in conventions {
-            let (x, y) = pair(size);
-            let direction: Vec<f64> = noise(9, size.area()).into_iter().map(f64::from).collect();
-            let at = |step: f64| {
-                let y: Vec<f64> = y
-                    .iter()
-                    .zip(&direction)
-                    .map(|(y, v)| y + step * v)
-                    .collect();
-                ms_ssim(&x, &y, size, &params).value
+            check_slope(&params, size, 1, false);
+        }
+    }
+
+    #[test]
+    fn gradients_of_every_rule_match_directional_differences() {
+        let small = |params: Params| Params {
+            scales: 2,
+            ..params
+        };
+        let apart = Params {
+            terms: Terms::Apart {
+                alpha: [0.7; 8],
+                gamma: [1.3; 8],
+            },
+            negative: Negative::Shifted,
+            ..small(Params::SNELL_2017)
+        };
+        for (params, width, height) in [
+            (small(Params::PIQ), 24, 23),
+            (small(Params::TORCHMETRICS), 25, 23),
+            (small(Params::METRIX), 23, 24),
+            (Params::SNELL_2017.with_border(Border::Reflect), 9, 13),
+            (apart, 9, 7),
+            (
+                Params {
+                    radius: 3,
+                    scales: 3,
+                    ..Params::ZHAO_2017
+                },
+                9,
+                8,
+            ),
+            (
+                Params {
+                    negative: Negative::ZeroMap,
+                    ..small(Params::SNELL_2017)
+                },
+                8,
+                9,
+            ),
+            (
+                Params {
+                    negative: Negative::LowerBound(0.05),
+                    ..small(Params::SNELL_2017)
+                },
+                8,
+                9,
+            ),
+        ] {
+            let size = Size { width, height };
+            check_slope(&params, size, 2, false);
+            if params.pooling == Pooling::Means {
+                check_slope(&params, size, 2, true);
+            }
+        }
+    }
+
+    /// Compares the gradient of the sum of the channels' scores, or of their joint one, along a direction.
+    fn check_slope(params: &Params, size: Size, channels: usize, masked: bool) {
+        let (x, y) = pair(size);
+        let x: Vec<Vec<f64>> = (0..channels)
+            .map(|c| x.iter().map(|v| v - c as f64).collect())
+            .collect();
+        let y: Vec<Vec<f64>> = (0..channels)
+            .map(|c| y.iter().map(|v| v + c as f64).collect())
+            .collect();
+        let mask: Vec<f64> = (0..size.area())
+            .map(|p| {
+                if p % size.width < 4 {
+                    0.0
+                } else {
+                    1.0 - 0.02 * (p % 7) as f64
+                }
+            })
+            .collect();
+        let mask = masked.then_some(&mask[..]);
+        let direction: Vec<Vec<f64>> = (0..channels)
+            .map(|c| {
+                noise(9 + c as u32, size.area())
+                    .into_iter()
+                    .map(f64::from)
+                    .collect()
+            })
+            .collect();
+        let joint = params.channels == ChannelPooling::Means;
+        let at = |step: f64| {
+            let moved: Vec<Vec<f64>> = y
+                .iter()
+                .zip(&direction)
+                .map(|(y, v)| y.iter().zip(v).map(|(y, v)| y + step * v).collect())
+                .collect();
+            let all = ms_ssim_of_channels(&x, &moved, mask, size, params);
+            let values = all.iter().map(|channel| channel.value);
+            values.take(if joint { 1 } else { channels }).sum::<f64>()
+        };
+        let numeric = (at(1e-3) - at(-1e-3)) / 2e-3;
+        let all = ms_ssim_of_channels(&x, &y, mask, size, params);
+        let analytic: f64 = all
+            .iter()
+            .zip(&direction)
+            .flat_map(|(channel, v)| channel.gradient.iter().zip(v))
+            .map(|(g, v)| g * v)
+            .sum();
+        assert!(
+            (numeric - analytic).abs() < 1e-6 * analytic.abs(),
+            "{numeric} {analytic} {params:?}"
+        );
+    }
+
+    #[test]
+    fn a_mask_of_ones_changes_nothing() {
+        let size = Size {
+            width: 23,
+            height: 24,
+        };
+        let (x, y) = pair(size);
+        for params in [Params::PYTORCH_MSSSIM, Params::METRIX, Params::SNELL_2017] {
+            let params = Params {
+                scales: 2,
+                ..params
             };
-            let numeric = (at(1e-3) - at(-1e-3)) / 2e-3;
-            let gradient = ms_ssim(&x, &y, size, &params).gradient;
-            let analytic: f64 = gradient.iter().zip(&direction).map(|(g, v)| g * v).sum();
-            assert!(
-                (numeric - analytic).abs() < 1e-7 * analytic.abs(),
-                "{numeric} {analytic}"
+            let without = ms_ssim(&x, &y, size, &params);
+            let ones = vec![1.0; size.area()];
+            let with = ms_ssim_of_channels(
+                slice::from_ref(&x),
+                slice::from_ref(&y),
+                Some(&ones),
+                size,
+                &params,
             );
+            assert!((with[0].value - without.value).abs() < 1e-13);
         }
     }
 

@@ -43,6 +43,19 @@ pub struct Moments<T> {
     pub dd: T,
 }
 
+impl<T: Real> Moments<T> {
+    /// All 0.
+    pub fn zero() -> Self {
+        let zero = T::splat(0.0);
+        Self {
+            s: zero,
+            d: zero,
+            ss: zero,
+            dd: zero,
+        }
+    }
+}
+
 /// A term of SSIM at one pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term<T> {

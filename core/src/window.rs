@@ -1,39 +1,58 @@
-//! The window: an 11-tap Gaussian, used along rows and then along columns.
+//! The window: a Gaussian, 11 taps by default, used along rows and then along columns.
 
-/// Taps of the window along each axis (Wang et al. 2004: an 11 x 11 window).
-pub const WINDOW_LEN: usize = 11;
-
-/// Taps on either side of the centre.
-pub const WINDOW_RADIUS: usize = WINDOW_LEN / 2;
+use crate::params::MAX_RADIUS;
 
 /// The distinct taps of the symmetric window: the centre first, the outermost last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
-    /// `taps[k]` weighs the two samples at distance `k`; the eleven weights sum to 1.
-    pub taps: [f32; WINDOW_RADIUS + 1],
+    /// `taps[k]` weighs the two samples at distance `k`; all weights sum to 1, and those beyond the
+    /// radius are 0.
+    pub taps: [f32; MAX_RADIUS + 1],
+    /// Taps on either side of the centre; 5 in Wang et al. (2004), an 11 x 11 window.
+    pub radius: usize,
 }
 
 impl Window {
     /// Samples of `exp(-k^2 / (2 sigma^2))`, normalised to sum 1 before rounding to `f32`.
     ///
     /// `sigma` is in pixels and positive; the published value is 1.5. The product of two such
-    /// windows is MATLAB's `fspecial('gaussian', 11, sigma)`.
-    pub fn gaussian(sigma: f64) -> Self {
-        let mut weights = [0.0f64; WINDOW_RADIUS + 1];
+    /// windows of radius 5 is MATLAB's `fspecial('gaussian', 11, sigma)`.
+    ///
+    /// # Panics
+    /// If `radius` is above [`MAX_RADIUS`].
+    pub fn gaussian(sigma: f64, radius: usize) -> Self {
+        let mut weights = [0.0f64; MAX_RADIUS + 1];
         let mut sum = 0.0;
-        for (k, weight) in weights.iter_mut().enumerate() {
+        for (k, weight) in weights[..=radius].iter_mut().enumerate() {
             let distance = k as f64 / sigma;
             *weight = libm::exp(-0.5 * distance * distance);
             sum += if k == 0 { *weight } else { 2.0 * *weight };
         }
         Self {
             taps: weights.map(|weight| (weight / sum) as f32),
+            radius,
         }
     }
 
-    /// The weight of tap `k` counted from one end, `0 <= k < WINDOW_LEN`.
+    /// Taps along each axis.
+    pub const fn len(&self) -> usize {
+        2 * self.radius + 1
+    }
+
+    /// Never: a window has its centre.
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The taps off the centre with their distances from it.
+    pub(crate) fn arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let taps = self.taps[..=self.radius].iter().copied();
+        taps.enumerate().skip(1)
+    }
+
+    /// The weight of tap `k` counted from one end, `0 <= k < len`.
     pub fn tap(&self, k: usize) -> f32 {
-        self.taps[k.abs_diff(WINDOW_RADIUS)]
+        self.taps[k.abs_diff(self.radius)]
     }
 }
 
@@ -44,8 +63,8 @@ mod tests {
     #[test]
     fn sums_to_one() {
         for sigma in [0.5, 1.0, 1.5, 8.0] {
-            let window = Window::gaussian(sigma);
-            let sum: f64 = (0..WINDOW_LEN).map(|k| f64::from(window.tap(k))).sum();
+            let window = Window::gaussian(sigma, 5);
+            let sum: f64 = (0..window.len()).map(|k| f64::from(window.tap(k))).sum();
             assert!((sum - 1.0).abs() < 1e-7, "sigma {sigma}: {sum}");
         }
     }
@@ -61,7 +80,7 @@ mod tests {
             0.007598758135,
             0.001028380084,
         ];
-        for (tap, expected) in Window::gaussian(1.5).taps.into_iter().zip(expected) {
+        for (tap, expected) in Window::gaussian(1.5, 5).taps.into_iter().zip(expected) {
             assert!(
                 (f64::from(tap) - expected).abs() < 1e-8,
                 "{tap} against {expected}"

@@ -3,6 +3,7 @@
 use msssim_core::conformance::{self, Backend, Output};
 use msssim_core::{
     Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Pooling, Score, Size,
+    Weighting,
 };
 use proptest::prelude::*;
 
@@ -26,7 +27,16 @@ fn conformance_suite() {
     let ran = conformance::run(Backend::Core, |case| {
         let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
         let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
-        case.run(|x, y, gradient| metric.score_and_gradient(x, y, gradient, &mut scratch))
+        let mut memory = vec![f32::NAN; metric.mask_len()];
+        let mask = case.mask.as_ref().map(|mask| {
+            let plane = Plane::new(mask, case.size).expect("a plane");
+            metric.mask(&plane, &mut memory).expect("a mask")
+        });
+        let weighting = Weighting {
+            mask,
+            ..Weighting::default()
+        };
+        case.run(|x, y, gradient| metric.differentiate(x, y, &weighting, gradient, &mut scratch))
             .ok()
     });
     assert_eq!(ran, conformance::cases().len());
@@ -61,11 +71,10 @@ fn params() -> impl Strategy<Value = Params> {
                 pooling,
                 weights,
                 scales,
-                border,
                 halving,
                 negative,
                 data_range,
-                ..Params::WANG_2003
+                ..Params::WANG_2003.with_border(border)
             }
         },
     )
@@ -111,6 +120,7 @@ proptest! {
         let (score, gradient) = compare(&metric, &x, &y, f32::NAN)?;
         let case = conformance::Case {
             name: "a random pair", params, size, reference: vec![x], distorted: vec![y],
+            mask: None,
         };
         conformance::check(Backend::Core, &case, &Output { score, gradient: vec![gradient] });
     }

@@ -1,6 +1,6 @@
 //! The metric over a batch of small images, one image a task: what a training step needs.
 
-use msssim_core::Plane;
+use msssim_core::{ChannelPooling, Plane, PlaneMut};
 use rayon::prelude::*;
 
 use crate::metric::MsSsim;
@@ -63,6 +63,10 @@ impl MsSsim {
             .zip(results)
             .zip(workspace.scratch.par_chunks_exact_mut(scratch_len));
         tasks.for_each(|(((x, y), (gradient, score)), scratch)| {
+            if plan.params().channels == ChannelPooling::Means {
+                *score = self.score_together([x, y], gradient, scratch);
+                return;
+            }
             let planes = x.chunks_exact(size.area()).zip(y.chunks_exact(size.area()));
             *score = 0.0;
             for ((x, y), gradient) in planes.zip(gradient.chunks_exact_mut(size.area())) {
@@ -75,5 +79,26 @@ impl MsSsim {
                 *score += of_channel.value / channels as f64;
             }
         });
+    }
+
+    /// One image whose channels have one score together.
+    fn score_together(
+        &self,
+        [x, y]: [&[f32]; 2],
+        gradient: &mut [f32],
+        scratch: &mut [f32],
+    ) -> f64 {
+        let (plan, size) = (self.plan(), self.plan().size());
+        let planes = [x, y].map(|image| {
+            let planes = image.chunks_exact(size.area());
+            let planes = planes.flat_map(|plane| Plane::new(plane, size));
+            planes.collect::<Vec<Plane<'_>>>()
+        });
+        let mut gradient: Vec<PlaneMut<'_>> = gradient
+            .chunks_exact_mut(size.area())
+            .flat_map(|plane| PlaneMut::new(plane, size))
+            .collect();
+        let score = plan.score_and_gradient(&planes[0], &planes[1], &mut gradient, scratch);
+        score.map_or(f64::NAN, |score| score.value)
     }
 }

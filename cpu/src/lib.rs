@@ -11,7 +11,10 @@ mod metric;
 
 pub use batch::BatchWorkspace;
 pub use metric::{MsSsim, Workspace};
-pub use msssim_core::{Error, Params, Plane, PlaneMut, Pooling, Sample, Score, Size};
+pub use msssim_core::{
+    Bf16, Border, ChannelPooling, Error, F16, Halving, Luma, Map, Mask, Negative, Params, Plane,
+    PlaneMut, Pooling, Sample, Score, Size, Small, Terms, Weighting,
+};
 
 /// The README's example, compiled and run with the documentation tests.
 #[cfg(doctest)]

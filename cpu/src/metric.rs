@@ -4,12 +4,12 @@
 //! are equal to its results bit for bit, for any number of threads: rows are computed anywhere,
 //! and their sums are added from the top down.
 
-use msssim_core::filter::map_size;
 use msssim_core::gradient::{gradient_rows, gradient_scratch_len};
 use msssim_core::pyramid::halve_row;
-use msssim_core::statistics::{Level, TermSums, row_scratch_len, row_sums, sum_and_difference_row};
+use msssim_core::statistics::{Level, TermSums, row_scratch_len, row_sums, sum_and_difference};
 use msssim_core::{
-    Error, MAX_SCALES, Params, Plane, PlaneMut, Pooling, Sample, Score, Size, combine_gradient_row,
+    ChannelPooling, Error, MAX_SCALES, Mask, Params, Plane, PlaneMut, Pooling, Sample, Score, Size,
+    Terms, Weighting, combine_gradient_row,
 };
 use rayon::prelude::*;
 
@@ -19,7 +19,8 @@ const STRIP: usize = 64;
 
 /// MS-SSIM for images of one size, on the threads of the current rayon pool.
 ///
-/// Products pixel by pixel ([`Pooling::PixelProduct`]) take one thread a channel.
+/// Products pixel by pixel ([`Pooling::PixelProduct`]) and terms apart ([`Terms::Apart`]) take one thread a
+/// channel; channels pooled together ([`ChannelPooling::Means`]) and masks take one thread.
 ///
 /// ```
 /// use msssim_cpu::{MsSsim, Params, Plane, Size};
@@ -45,6 +46,27 @@ pub struct Workspace {
     channels: Vec<Scales>,
     /// Scratch of the portable form, a channel after the other, where that is what runs.
     portable: Vec<f32>,
+}
+
+impl Workspace {
+    /// Scratch of the portable form for a whole image, which is allocated when it is first asked for.
+    fn whole(&mut self, len: usize) -> &mut [f32] {
+        if self.portable.len() < len {
+            self.portable.resize(len, 0.0);
+        }
+        &mut self.portable
+    }
+}
+
+/// What runs side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// Strips of rows of channels.
+    Strips,
+    /// Channels.
+    Channels,
+    /// Nothing.
+    Whole,
 }
 
 /// The scales of one channel, the finest first.
@@ -83,7 +105,9 @@ impl MsSsim {
 
     /// Memory for scoring one pair of images at a time.
     pub fn workspace(&self) -> Workspace {
-        let strip_scratch = |width| gradient_scratch_len(width).max(row_scratch_len(width));
+        let radius = self.plan.params().radius;
+        let strip_scratch =
+            |width| gradient_scratch_len(width, radius).max(row_scratch_len(width, radius));
         let scale = |&size: &Size| Scale {
             size,
             sum: vec![0.0; size.area()],
@@ -93,13 +117,29 @@ impl MsSsim {
             scratch: vec![0.0; size.height.div_ceil(STRIP) * strip_scratch(size.width)],
         };
         let channel = || self.plan.scale_sizes().iter().map(scale).collect();
-        let portable = match self.plan.params().pooling {
-            Pooling::Means => 0,
-            Pooling::PixelProduct => self.plan.channels() * self.plan.gradient_scratch_len(),
+        let portable = match self.route() {
+            Route::Strips => 0,
+            Route::Channels => self.plan.channels() * self.plan.gradient_scratch_len(),
+            Route::Whole => self.plan.gradient_scratch_len(),
         };
         Workspace {
             channels: (0..self.plan.channels()).map(|_| channel()).collect(),
             portable: vec![0.0; portable],
+        }
+    }
+
+    /// What runs side by side.
+    fn route(&self) -> Route {
+        let Params {
+            pooling,
+            terms,
+            channels,
+            ..
+        } = self.plan.params();
+        match (channels, pooling, terms) {
+            (ChannelPooling::Means, ..) => Route::Whole,
+            (_, Pooling::Means, Terms::ContrastStructure) => Route::Strips,
+            _ => Route::Channels,
         }
     }
 
@@ -119,7 +159,12 @@ impl MsSsim {
         self.plan.check(reference.iter().map(Plane::size))?;
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.check_workspace(workspace);
-        if self.plan.params().pooling == Pooling::PixelProduct {
+        if self.route() == Route::Whole {
+            return self
+                .plan
+                .score(reference, distorted, &mut workspace.portable);
+        }
+        if self.route() == Route::Channels {
             let scratch = workspace
                 .portable
                 .par_chunks_exact_mut(self.plan.gradient_scratch_len());
@@ -160,7 +205,13 @@ impl MsSsim {
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.plan.check(gradient.iter().map(PlaneMut::size))?;
         self.check_workspace(workspace);
-        if self.plan.params().pooling == Pooling::PixelProduct {
+        if self.route() == Route::Whole {
+            let scratch = &mut workspace.portable;
+            return self
+                .plan
+                .score_and_gradient(reference, distorted, gradient, scratch);
+        }
+        if self.route() == Route::Channels {
             let scratch = workspace
                 .portable
                 .par_chunks_exact_mut(self.plan.gradient_scratch_len());
@@ -188,6 +239,48 @@ impl MsSsim {
             })
             .collect();
         Ok(Score::mean(scores))
+    }
+
+    /// The score of a region; see [`msssim_core::MsSsim::score_region`]. `mask` was made by
+    /// [`MsSsim::plan`].
+    ///
+    /// # Errors
+    /// As [`MsSsim::score`].
+    ///
+    /// # Panics
+    /// If the workspace or the mask was made by another plan.
+    pub fn score_region<X: Sample, Y: Sample>(
+        &self,
+        workspace: &mut Workspace,
+        reference: &[Plane<'_, X>],
+        distorted: &[Plane<'_, Y>],
+        mask: &Mask<'_>,
+    ) -> Result<Score, Error> {
+        self.check_workspace(workspace);
+        let scratch = workspace.whole(self.plan.scratch_len());
+        let mask = Some(mask);
+        self.plan.score_region(reference, distorted, mask, scratch)
+    }
+
+    /// The score and a weighted gradient; see [`msssim_core::MsSsim::differentiate`].
+    ///
+    /// # Errors
+    /// As [`msssim_core::MsSsim::differentiate`].
+    ///
+    /// # Panics
+    /// If the workspace or the mask was made by another plan.
+    pub fn differentiate<X: Sample, Y: Sample>(
+        &self,
+        workspace: &mut Workspace,
+        reference: &[Plane<'_, X>],
+        distorted: &[Plane<'_, Y>],
+        weighting: &Weighting<'_>,
+        gradient: &mut [PlaneMut<'_>],
+    ) -> Result<Score, Error> {
+        self.check_workspace(workspace);
+        let scratch = workspace.whole(self.plan.gradient_scratch_len());
+        self.plan
+            .differentiate(reference, distorted, weighting, gradient, scratch)
     }
 
     fn check_workspace(&self, workspace: &Workspace) {
@@ -230,7 +323,7 @@ impl MsSsim {
                     .chunks_exact_mut(size.width)
                     .zip(difference.chunks_exact_mut(size.width));
                 for (i, (s, d)) in rows.enumerate() {
-                    sum_and_difference_row(x.row(first + i), y.row(first + i), data_range, s, d);
+                    sum_and_difference(x, y, first + i, data_range, s, d);
                 }
             });
         for coarse in 1..scales.len() {
@@ -259,9 +352,7 @@ impl MsSsim {
 
     /// The sums of every scale's terms.
     fn sums(&self, scales: &mut [Scale]) -> [TermSums; MAX_SCALES] {
-        let constants = self.plan.constants();
         let mut sums = [TermSums::default(); MAX_SCALES];
-        let last = scales.len() - 1;
         for (
             i,
             Scale {
@@ -274,19 +365,21 @@ impl MsSsim {
             },
         ) in scales.iter_mut().enumerate()
         {
+            let constants = self.plan.constants(i);
             let level = Level {
                 size: *size,
                 sum,
                 difference,
+                mask: None,
             };
-            let rows = &mut rows[..map_size(constants.border, *size).height];
+            let rows = &mut rows[..self.plan.map_size(i).height];
             let lines = scratch.len() / size.height.div_ceil(STRIP);
             rows.par_chunks_mut(STRIP)
                 .zip(scratch.par_chunks_mut(lines))
                 .enumerate()
                 .for_each(|(strip, (rows, lines))| {
                     for (row, sums) in rows.iter_mut().enumerate() {
-                        *sums = row_sums(constants, &level, i == last, strip * STRIP + row, lines);
+                        *sums = row_sums(constants, &level, strip * STRIP + row, lines);
                     }
                 });
             sums[i] = total(rows);
@@ -296,9 +389,7 @@ impl MsSsim {
 
     /// The sums of every scale's terms, and each scale's gradient of its own sum.
     fn sums_and_gradients(&self, scales: &mut [Scale]) -> [TermSums; MAX_SCALES] {
-        let constants = self.plan.constants();
         let mut sums = [TermSums::default(); MAX_SCALES];
-        let last = scales.len() - 1;
         for (
             i,
             Scale {
@@ -311,10 +402,12 @@ impl MsSsim {
             },
         ) in scales.iter_mut().enumerate()
         {
+            let constants = self.plan.constants(i);
             let level = Level {
                 size: *size,
                 sum,
                 difference,
+                mask: None,
             };
             let lines = scratch.len() / size.height.div_ceil(STRIP);
             strips(size.width, gradient)
@@ -322,9 +415,9 @@ impl MsSsim {
                 .zip(scratch.par_chunks_mut(lines))
                 .for_each(|(((first, gradient), rows), lines)| {
                     let on_row = |row: usize, sums| rows[row - first] = sums;
-                    gradient_rows(constants, &level, i == last, first, gradient, lines, on_row);
+                    gradient_rows(constants, &level, first, gradient, lines, on_row);
                 });
-            sums[i] = total(&rows[..map_size(constants.border, *size).height]);
+            sums[i] = total(&rows[..self.plan.map_size(i).height]);
         }
         sums
     }

@@ -1,7 +1,7 @@
 //! The metric on threads: the suite that every backend runs, and equality with the portable form.
 
 use msssim_core::conformance::{self, Backend, Case, Output};
-use msssim_cpu::{Error, MsSsim};
+use msssim_cpu::{Error, MsSsim, Plane, Weighting};
 
 fn on_threads(case: &Case, threads: usize) -> Output {
     let pool = rayon::ThreadPoolBuilder::new()
@@ -11,11 +11,35 @@ fn on_threads(case: &Case, threads: usize) -> Output {
     let run = || -> Result<Output, Error> {
         let metric = MsSsim::new(case.size, case.reference.len(), &case.params)?;
         let mut workspace = metric.workspace();
+        let mut memory = vec![f32::NAN; metric.plan().mask_len()];
+        let mask = match &case.mask {
+            Some(mask) => Some(
+                metric
+                    .plan()
+                    .mask(&Plane::new(mask, case.size)?, &mut memory)?,
+            ),
+            None => None,
+        };
+        let weighting = Weighting {
+            mask,
+            ..Weighting::default()
+        };
+        let mut differentiate = |exchanged| {
+            case.run(|x, y, gradient| {
+                let (x, y) = if exchanged { (y, x) } else { (x, y) };
+                match mask {
+                    None => metric.score_and_gradient(&mut workspace, x, y, gradient),
+                    Some(_) => metric.differentiate(&mut workspace, x, y, &weighting, gradient),
+                }
+            })
+        };
         // What an earlier image left in the workspace must not matter.
-        case.run(|x, y, gradient| metric.score_and_gradient(&mut workspace, y, x, gradient))?;
-        let output =
-            case.run(|x, y, gradient| metric.score_and_gradient(&mut workspace, x, y, gradient))?;
-        let alone = case.run(|x, y, _| metric.score(&mut workspace, x, y))?;
+        differentiate(true)?;
+        let output = differentiate(false)?;
+        let alone = case.run(|x, y, _| match &mask {
+            None => metric.score(&mut workspace, x, y),
+            Some(mask) => metric.score_region(&mut workspace, x, y, mask),
+        })?;
         assert_eq!(
             alone.score, output.score,
             "{}: with and without gradient",
@@ -29,7 +53,16 @@ fn on_threads(case: &Case, threads: usize) -> Output {
 fn portable(case: &Case) -> Output {
     let metric = msssim_core::MsSsim::new(case.size, case.reference.len(), &case.params).unwrap();
     let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
-    case.run(|x, y, gradient| metric.score_and_gradient(x, y, gradient, &mut scratch))
+    let mut memory = vec![f32::NAN; metric.mask_len()];
+    let mask = case.mask.as_ref().map(|mask| {
+        let plane = Plane::new(mask, case.size).unwrap();
+        metric.mask(&plane, &mut memory).unwrap()
+    });
+    let weighting = Weighting {
+        mask,
+        ..Weighting::default()
+    };
+    case.run(|x, y, gradient| metric.differentiate(x, y, &weighting, gradient, &mut scratch))
         .unwrap()
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr};
 use msssim_core::{
-    Border, Halving, MAX_SCALES, Negative, Params, Pooling, ScaleMeans, Score, Size,
+    Border, ChannelPooling, Halving, MAX_SCALES, Negative, Params, Pooling, ScaleMeans, Score,
+    Size, Terms,
 };
 use msssim_kernels::{Metric, Plan, Region};
 
@@ -67,11 +68,12 @@ impl MsSsim {
     /// Plans the metric for images of `size` with `channels` planes, each compared by itself.
     ///
     /// # Errors
-    /// [`Error::Metric`] as on any backend.
+    /// [`Error::Metric`] as on any backend; [`Error::Unsupported`] for a convention that has no kernels,
+    /// by name of its switch.
     pub fn new(size: Size, channels: usize, params: &Params) -> Result<Self, Error> {
         let portable = msssim_core::MsSsim::new(size, channels, params)?;
         Ok(Self {
-            metric: of_kernels(params, &portable),
+            metric: of_kernels(params, &portable)?,
             portable,
         })
     }
@@ -352,22 +354,49 @@ fn results(plan: &Plan) -> [usize; 2] {
 }
 
 /// The parameters as the kernels take them.
-fn of_kernels(params: &Params, portable: &msssim_core::MsSsim) -> Metric {
-    let constants = portable.constants();
-    Metric {
+fn of_kernels(params: &Params, portable: &msssim_core::MsSsim) -> Result<Metric, Error> {
+    let unsupported = |what| Err(Error::Unsupported { what });
+    let window = &portable.constants(0).window;
+    let mut taps = [0.0; 6];
+    if window.radius + 1 != taps.len() || params.sigma_growth != 1.0 {
+        return unsupported("windows of other than 11 taps, or that grow from scale to scale");
+    }
+    taps.copy_from_slice(&window.taps[..6]);
+    if params
+        .coarsest_border
+        .is_some_and(|border| border != params.border)
+    {
+        return unsupported("a border rule of the coarsest scale's own");
+    }
+    if params.channels != ChannelPooling::Scores {
+        return unsupported("channels pooled together");
+    }
+    if params.terms != Terms::ContrastStructure {
+        return unsupported("luminance, contrast and structure pooled apart");
+    }
+    Ok(Metric {
         scales: params.scales,
         weights: params.weights,
-        signed: params.negative == Negative::Signed,
-        valid: params.border == Border::Valid,
+        signed: match params.negative {
+            Negative::Zero => false,
+            Negative::Signed => true,
+            _ => return unsupported("this rule for negative terms"),
+        },
+        valid: match params.border {
+            Border::Valid => true,
+            Border::Replicate => false,
+            Border::Reflect => return unsupported("mirrored borders"),
+        },
         halving: match params.halving {
             Halving::Symmetric => msssim_kernels::Halving::Symmetric,
             Halving::Zero => msssim_kernels::Halving::Zero,
             Halving::Floor => msssim_kernels::Halving::Floor,
+            _ => return unsupported("this rule for the next scale"),
         },
         per_pixel: params.pooling == Pooling::PixelProduct,
-        taps: constants.window.taps,
-        c1: constants.c1,
-        c2: constants.c2,
+        taps,
+        c1: portable.constants(0).c1,
+        c2: portable.constants(0).c2,
         data_range: params.data_range,
-    }
+    })
 }

@@ -82,10 +82,7 @@ impl Scorer {
                 let mut workspace = metric.workspace(device, stream, 1, Pass::Score)?;
                 let upload = |planes: &[Plane<'_>]| {
                     let rows = |plane: &Plane<'_>| -> Vec<f32> {
-                        (0..size.height)
-                            .flat_map(|i| plane.row(i))
-                            .copied()
-                            .collect()
+                        (0..size.height).flat_map(|i| plane.row(i)).collect()
                     };
                     let samples: Vec<f32> = planes.iter().flat_map(rows).collect();
                     stream

@@ -5,9 +5,9 @@ use std::vec::Vec;
 
 use super::Output;
 use super::images::{texture_pair, waves, with_noise};
-use crate::metric::Score;
-use crate::params::{Halving, Negative, Params, Pooling};
+use crate::params::{Border, Halving, MAX_SCALES, Negative, Params, Pooling, Terms};
 use crate::plane::{Plane, PlaneMut, Size};
+use crate::score::Score;
 
 /// A pair of images under one set of parameters.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Case {
     pub reference: Vec<Vec<f32>>,
     /// Likewise.
     pub distorted: Vec<Vec<f32>>,
+    /// The weights of the samples, at most 1, where there is a mask.
+    pub mask: Option<Vec<f32>>,
 }
 
 impl Case {
@@ -193,6 +195,7 @@ pub fn cases() -> Vec<Case> {
         size,
         reference: channels(0),
         distorted: channels(60),
+        mask: None,
     });
     let unit = Params {
         data_range: 1.0,
@@ -204,8 +207,101 @@ pub fn cases() -> Vec<Case> {
         size,
         reference: vec![floats(&x, 1.0 / 255.0)],
         distorted: vec![floats(&noisy(60), 1.0 / 255.0)],
+        mask: None,
     });
+    let three = |name, params, width: usize, height: usize| {
+        let size = Size { width, height };
+        let (x, y) = texture_pair(false, size);
+        let (z, w) = texture_pair(true, size);
+        let planes = |a, b: &[u8], c| vec![floats(a, 1.0), floats(b, 1.0), floats(c, 1.0)];
+        Case {
+            name,
+            params,
+            size,
+            reference: planes(&x, &z, &x),
+            distorted: planes(&y, &w, &z),
+            mask: None,
+        }
+    };
+    let apart = Params {
+        terms: Terms::Apart {
+            alpha: [0.5; MAX_SCALES],
+            gamma: [2.0; MAX_SCALES],
+        },
+        ..one(3, snell)
+    };
+    cases.extend([
+        textures(Params::PIQ, "the first row and column repeated", 162, 175),
+        textures(Params::PIQ, "the first column repeated alone", 176, 177),
+        three(
+            "torchmetrics: means over channels",
+            Params::TORCHMETRICS,
+            177,
+            181,
+        ),
+        textures(
+            snell.with_border(Border::Reflect),
+            "mirrored borders",
+            33,
+            40,
+        ),
+        textures(
+            snell.with_border(Border::Reflect),
+            "mirrored more than once",
+            3,
+            2,
+        ),
+        textures(Params::METRIX, "the 9/7 filter, terms apart", 161, 170),
+        three("three channels, terms apart", Params::METRIX, 177, 163),
+        textures(apart, "exponents of their own", 40, 37),
+        textures(Params::ZHAO_2017, "wider windows instead of scales", 40, 37),
+        textures(Params::MATLAB_MULTISSIM, "exponents of a Gaussian", 97, 64),
+    ]);
+    for (negative, name) in [
+        (Negative::ZeroMap, "negative terms count as 0"),
+        (Negative::Magnitude, "magnitudes of negative means"),
+        (Negative::Shifted, "terms shifted to [0, 1]"),
+        (Negative::LowerBound(0.05), "no mean below a twentieth"),
+    ] {
+        let params = Params { negative, ..snell };
+        cases.push(grey(name, params, size, &x, &negated));
+        let (texture, noisy) = texture_pair(true, size);
+        cases.push(grey(name, params, size, &texture, &noisy));
+    }
+    for (params, name) in [
+        (snell, "a region of interest"),
+        (Params::FLOOR, "a region of interest, windows inside"),
+        (
+            Params::PYTORCH_MSSSIM,
+            "a region of interest, zeros before odd sides",
+        ),
+        (Params::METRIX, "a region of interest, terms apart"),
+        (
+            Params::TORCHMETRICS,
+            "a region of interest, mirrored borders",
+        ),
+    ] {
+        let mut case = three(name, params, 191, 177);
+        case.mask = Some(region(case.size));
+        cases.push(case);
+    }
     cases
+}
+
+/// A disc with a soft edge in the left half, and a rectangle; nothing elsewhere.
+fn region(size: Size) -> Vec<f32> {
+    let weight = |at: usize| {
+        let (i, j) = (at / size.width, at % size.width);
+        let (di, dj) = (i.abs_diff(size.height / 2), j.abs_diff(size.width / 3));
+        let distance = di * di + dj * dj;
+        match distance {
+            0..1600 => 1.0,
+            1600..2500 => 0.25,
+            _ if i < 40 && j > 120 => 0.5,
+            _ => 0.0,
+        }
+    };
+    (0..size.area()).map(weight).collect()
 }
 
 fn borrow(planes: &[Vec<f32>], size: Size) -> Vec<Plane<'_>> {
@@ -222,6 +318,7 @@ fn grey(name: &'static str, params: Params, size: Size, x: &[u8], y: &[u8]) -> C
         size,
         reference: vec![floats(x, 1.0)],
         distorted: vec![floats(y, 1.0)],
+        mask: None,
     }
 }
 

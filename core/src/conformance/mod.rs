@@ -8,6 +8,9 @@
 //! use msssim_core::conformance::{Backend, run};
 //!
 //! let ran = run(Backend::Core, |case| {
+//!     if case.mask.is_some() {
+//!         return None;
+//!     }
 //!     let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
 //!     let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
 //!     case.run(|x, y, gradient| metric.score_and_gradient(x, y, gradient, &mut scratch)).ok()
@@ -21,11 +24,12 @@ mod tolerance;
 
 use std::vec::Vec;
 
-use crate::combine::combine;
+use crate::combine::{combine, product_of_powers};
 use crate::filter::map_size;
-use crate::metric::Score;
+use crate::params::{ChannelPooling, MAX_SCALES, Params, Terms};
 use crate::pyramid::scale_sizes;
-use crate::reference::{Reference, ms_ssim};
+use crate::reference::{Reference, ms_ssim_of_channels};
+use crate::score::Score;
 
 pub use cases::{Case, cases};
 pub use tolerance::{Backend, Quantity, Tolerance, tolerance};
@@ -59,12 +63,10 @@ pub fn run(backend: Backend, mut score_and_gradient: impl FnMut(&Case) -> Option
 /// # Panics
 /// When a number is out of tolerance.
 pub fn check(backend: Backend, case: &Case, output: &Output) {
-    let channels: Vec<Reference> = case
-        .reference
-        .iter()
-        .zip(&case.distorted)
-        .map(|(x, y)| ms_ssim(&widen(x), &widen(y), case.size, &case.params))
-        .collect();
+    let [x, y] = [&case.reference, &case.distorted]
+        .map(|planes| planes.iter().map(|plane| widen(plane)).collect::<Vec<_>>());
+    let mask = case.mask.as_deref().map(widen);
+    let channels = ms_ssim_of_channels(&x, &y, mask.as_deref(), case.size, &case.params);
     let count = channels.len() as f64;
     let within = |quantity, actual: f64, expected: f64, scale: f64, floor: f64| {
         let Tolerance { bound, reason } = tolerance(backend, quantity);
@@ -81,14 +83,19 @@ pub fn check(backend: Backend, case: &Case, output: &Output) {
     let params = &case.params;
     let scales = scale_sizes(case.size, params);
     let of_mean = |scale: usize| {
-        let windows = map_size(params.border, scales[scale]).area() as f64;
-        tolerance(backend, Quantity::Window).bound / windows.sqrt()
+        let map = map_size(params.border_of(scale), params.radius, scales[scale]);
+        tolerance(backend, Quantity::Window).bound / (map.area() as f64).sqrt()
     };
     let of_score = |channel: &Reference| -> f64 {
-        let (_, slopes) = combine(&channel.means, &params.weights, params.negative);
+        let slopes = slopes(channel, params);
         (0..params.scales)
-            .map(|scale| slopes[scale].abs() * of_mean(scale))
+            .map(|scale| slopes[scale] * of_mean(scale))
             .sum()
+    };
+    // The gradient is that of the mean over the channels, or of the one score of all.
+    let share = match params.channels {
+        ChannelPooling::Scores => count,
+        ChannelPooling::Means => 1.0,
     };
     let value = channels.iter().map(|channel| channel.value).sum::<f64>() / count;
     let floor = channels.iter().map(of_score).sum::<f64>() / count;
@@ -101,6 +108,15 @@ pub fn check(backend: Backend, case: &Case, output: &Output) {
             .sum::<f64>()
             / count;
         within(Quantity::ScaleMean, actual, expected, 1.0, of_mean(scale));
+        let Some(apart) = means.apart else {
+            continue;
+        };
+        let actual = [apart.luminance, apart.contrast, apart.structure];
+        for (k, actual) in actual.into_iter().enumerate() {
+            let expected = channels.iter().map(|channel| channel.apart[scale][k]);
+            let expected = expected.sum::<f64>() / count;
+            within(Quantity::ScaleMean, actual, expected, 1.0, of_mean(scale));
+        }
     }
     let largest = channels
         .iter()
@@ -119,13 +135,29 @@ pub fn check(backend: Backend, case: &Case, output: &Output) {
                 of_mean(scale) * (1.0 + params.weights[scale]) / channel.means[scale].abs()
             })
             .sum();
-        let floor = gradient_floor(case) + relative.min(1.0) * largest / count;
+        let floor = gradient_floor(case) + relative.min(1.0) * largest / share;
         for (expected, actual) in channel.gradient.iter().zip(gradient) {
             // The gradient of the mean over the channels.
-            let (actual, expected) = (f64::from(*actual), expected / count);
-            within(Quantity::Gradient, actual, expected, largest / count, floor);
+            let (actual, expected) = (f64::from(*actual), expected / share);
+            within(Quantity::Gradient, actual, expected, largest / share, floor);
         }
     }
+}
+
+/// How much the score changes with the means of each scale.
+fn slopes(channel: &Reference, params: &Params) -> Vec<f64> {
+    let Terms::Apart { alpha, gamma } = &params.terms else {
+        let (_, slopes) = combine(&channel.means, &params.weights, params.negative);
+        return slopes.iter().map(|slope| slope.abs()).collect();
+    };
+    let exponents = |scale: usize| [alpha[scale], params.weights[scale], gamma[scale]];
+    let powers: Vec<(f64, f64)> = (0..params.scales)
+        .flat_map(|scale| channel.apart[scale].into_iter().zip(exponents(scale)))
+        .collect();
+    let mut slopes = [0.0; 3 * MAX_SCALES];
+    product_of_powers(powers.into_iter(), params.negative, &mut slopes);
+    let of_scale = |slopes: &[f64]| slopes.iter().map(|slope| slope.abs()).sum();
+    slopes.chunks_exact(3).map(of_scale).collect()
 }
 
 /// What rounding alone can put into a sample of the gradient, however flat the images are.

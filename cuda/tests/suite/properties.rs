@@ -123,6 +123,7 @@ impl Batch {
                 size: self.size,
                 reference: of_image(&x),
                 distorted: of_image(&y),
+                mask: None,
             };
             let output = Output {
                 score: fresh.scores[i],
