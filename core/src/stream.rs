@@ -51,7 +51,7 @@ impl Params {
     /// Samples of scratch that a [`Stream`] of images of `width` needs.
     ///
     /// Constant, so that a static array can have that length. In bytes four times as many: for
-    /// [`Params::WANG_2003`], five scales, 130,448 for 640 columns and 390,608 for 1920.
+    /// [`Params::WANG_2003`], five scales, 129,760 for 640 columns and 388,960 for 1920.
     pub const fn stream_scratch_len(&self, width: usize) -> usize {
         let apart = matches!(self.terms, Terms::Apart { .. });
         let lines = MomentLines::scratch_len(width, self.radius, apart, false);

@@ -19,6 +19,7 @@
 //! ```
 
 mod cases;
+pub mod hostile;
 pub mod images;
 mod tolerance;
 
