@@ -2,7 +2,7 @@
 
 use msssim_core::conformance::{self, Backend, Output};
 use msssim_core::{
-    Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Pooling, Score, Size,
+    Border, Error, Halving, MsSsim, Negative, Params, Plane, PlaneMut, Pooling, Score, Size, Terms,
     Weighting,
 };
 use proptest::prelude::*;
@@ -43,17 +43,31 @@ fn conformance_suite() {
 }
 
 fn params() -> impl Strategy<Value = Params> {
-    let border = prop_oneof![Just(Border::Valid), Just(Border::Replicate)];
+    let border = prop_oneof![
+        Just(Border::Valid),
+        Just(Border::Replicate),
+        Just(Border::Reflect)
+    ];
     let halving = prop_oneof![
         Just(Halving::Symmetric),
         Just(Halving::Zero),
-        Just(Halving::Floor)
+        Just(Halving::Floor),
+        Just(Halving::ReplicateFirst),
+        Just(Halving::LowPass97),
+        Just(Halving::Keep)
     ];
-    let negative = prop_oneof![Just(Negative::Zero), Just(Negative::Signed)];
+    let negative = prop_oneof![
+        Just(Negative::Zero),
+        Just(Negative::ZeroMap),
+        Just(Negative::Signed),
+        Just(Negative::Magnitude),
+        Just(Negative::Shifted),
+        Just(Negative::LowerBound(0.1))
+    ];
     let ones = any::<bool>();
-    (border, halving, negative, 1usize..=3, ones, any::<bool>()).prop_map(
-        |(border, halving, negative, scales, ones, per_pixel)| {
-            let per_pixel = per_pixel && border == Border::Replicate;
+    (border, halving, negative, 1usize..=3, ones, 0..4).prop_map(
+        |(border, halving, negative, scales, ones, pooled)| {
+            let per_pixel = pooled == 0 && border != Border::Valid;
             // A power of a single term is as steep as its exponent makes it, and cut off at 0 where
             // negative ones count as 0: no tolerance holds there for any image.
             let weights = if ones || per_pixel {
@@ -61,19 +75,28 @@ fn params() -> impl Strategy<Value = Params> {
             } else {
                 Params::WANG_2003.weights
             };
-            let data_range = 1.0;
             let (pooling, negative) = if per_pixel {
                 (Pooling::PixelProduct, Negative::Signed)
             } else {
                 (Pooling::Means, negative)
             };
+            let terms = match pooled {
+                1 => Terms::Apart {
+                    alpha: weights,
+                    gamma: weights,
+                },
+                _ => Terms::ContrastStructure,
+            };
+            let keeps = halving == Halving::Keep;
             Params {
                 pooling,
                 weights,
                 scales,
                 halving,
                 negative,
-                data_range,
+                terms,
+                data_range: 1.0,
+                sigma_growth: if keeps { 1.5 } else { 1.0 },
                 ..Params::WANG_2003.with_border(border)
             }
         },
@@ -154,6 +177,44 @@ proptest! {
         let (score, gradient) = compare(&metric, &x, &y, 0.0)?;
         prop_assert!(score.value.is_nan() || dropped, "{score:?}");
         prop_assert!(gradient.iter().all(|g| g.is_nan()) || dropped);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..<_>::default() })]
+
+    #[test]
+    fn where_samples_lie_and_of_what_type_does_not_matter(
+        (params, size, x, y) in pairs(ordinary()), step in 1usize..4, gap in 0usize..5, u16s in any::<bool>(),
+    ) {
+        let params = Params { data_range: 255.0, ..params };
+        let metric = MsSsim::new(size, 1, &params)?;
+        let mut scratch = vec![f32::NAN; metric.scratch_len()];
+        let score = |x: &[Plane<'_, u8>], y: &[f64], scratch: &mut [f32]| {
+            metric.score(x, &[Plane::new(y, size)?], scratch)
+        };
+        let bytes: Vec<u8> = x.iter().map(|v| (v * 255.0).round() as u8).collect();
+        let exact: Vec<f64> = y.iter().map(|v| f64::from((v * 255.0).round())).collect();
+        let expected = score(&[Plane::new(&bytes, size)?], &exact, &mut scratch)?;
+        // The same among others: samples apart, rows apart.
+        let stride = size.width * step + gap;
+        let spread = |planted: &[u8]| -> Vec<u8> {
+            let mut all = vec![0xA5; stride * size.height];
+            for (at, v) in planted.iter().enumerate() {
+                all[at / size.width * stride + at % size.width * step] = *v;
+            }
+            all
+        };
+        let samples = spread(&bytes);
+        let plane = Plane::with_steps(&samples, size, stride, step)?;
+        prop_assert_eq!(score(&[plane], &exact, &mut scratch)?, expected);
+        if u16s {
+            let wide: Vec<u16> = samples.iter().copied().map(u16::from).collect();
+            let plane = Plane::with_steps(&wide, size, stride, step)?;
+            let floats: Vec<f32> = exact.iter().map(|v| *v as f32).collect();
+            let again = metric.score(&[plane], &[Plane::new(&floats, size)?], &mut scratch)?;
+            prop_assert_eq!(again, expected);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The metric on threads: the suite that every backend runs, and equality with the portable form.
 
-use msssim_core::conformance::{self, Backend, Case, Output};
+use msssim_core::conformance::{self, Backend, Case, Output, hostile};
 use msssim_cpu::{Error, MsSsim, Plane, Weighting};
 
 fn on_threads(case: &Case, threads: usize) -> Output {
@@ -40,8 +40,11 @@ fn on_threads(case: &Case, threads: usize) -> Output {
             None => metric.score(&mut workspace, x, y),
             Some(mask) => metric.score_region(&mut workspace, x, y, mask),
         })?;
+        // In words, in which NaN equals NaN.
+        let words = |score| format!("{score:?}");
         assert_eq!(
-            alone.score, output.score,
+            words(alone.score),
+            words(output.score),
             "{}: with and without gradient",
             case.name
         );
@@ -64,6 +67,23 @@ fn portable(case: &Case) -> Output {
     };
     case.run(|x, y, gradient| metric.differentiate(x, y, &weighting, gradient, &mut scratch))
         .unwrap()
+}
+
+#[test]
+fn parity_of_any_bytes() {
+    for seed in 0..1500 {
+        let data = hostile::bytes(seed, 20 + seed as usize % 200);
+        hostile::parity(&data, |case| {
+            let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
+            // The portable form says which masks are refused.
+            if let Some(mask) = &case.mask {
+                let mut memory = vec![f32::NAN; metric.plan().mask_len()];
+                let plane = Plane::new(mask, case.size).ok()?;
+                metric.plan().mask(&plane, &mut memory).ok()?;
+            }
+            Some(on_threads(case, 2))
+        });
+    }
 }
 
 #[test]

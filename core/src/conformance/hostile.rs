@@ -264,10 +264,7 @@ pub fn stream(data: &[u8]) {
 /// # Panics
 /// If it does not.
 pub fn parity(data: &[u8], other: impl FnOnce(&Case) -> Option<Output>) {
-    let case = Case {
-        mask: None,
-        ..case(data)
-    };
+    let case = case(data);
     let (expected, actual) = (portable(&case, f32::NAN), other(&case));
     let bits = |output: &Output| -> Vec<u32> {
         let samples = output.gradient.iter().flatten();
