@@ -178,6 +178,8 @@ struct Texture {
     ssim_valid: f64,
     ssim_replicate: f64,
     msssim_m: Option<f64>,
+    /// The 9/7 low-pass filter, luminance, contrast and structure apart.
+    metrix: Option<f64>,
     /// All exponents 1, windows inside the image, this many scales.
     all_ones: (usize, f64),
     /// All exponents 1 and Wang's, five scales, windows over the border.
@@ -187,17 +189,17 @@ struct Texture {
 #[rustfmt::skip]
 const TEXTURES: [Texture; 6] = [
     Texture { size: (192, 192), ssim_valid: 0.4848054208, ssim_replicate: 0.4835939655,
-              msssim_m: Some(0.9463636685), all_ones: (5, 0.4479702167), replicate: None },
+              msssim_m: Some(0.9463636685), metrix: Some(0.9454309339), all_ones: (5, 0.4479702167), replicate: None },
     Texture { size: (181, 177), ssim_valid: 0.4791600394, ssim_replicate: 0.4769142821,
-              msssim_m: Some(0.9526694457), all_ones: (5, 0.4538756524), replicate: None },
+              msssim_m: Some(0.9526694457), metrix: Some(0.9538527955), all_ones: (5, 0.4538756524), replicate: None },
     Texture { size: (96, 96), ssim_valid: 0.4772632078, ssim_replicate: 0.4738184820,
-              msssim_m: None, all_ones: (4, 0.4528361053), replicate: Some((0.4478335731, 0.9515965302)) },
+              msssim_m: None, metrix: None, all_ones: (4, 0.4528361053), replicate: Some((0.4478335731, 0.9515965302)) },
     Texture { size: (48, 48), ssim_valid: 0.4719248573, ssim_replicate: 0.4752621563,
-              msssim_m: None, all_ones: (3, 0.4420501764), replicate: Some((0.4441737085, 0.9486652427)) },
+              msssim_m: None, metrix: None, all_ones: (3, 0.4420501764), replicate: Some((0.4441737085, 0.9486652427)) },
     Texture { size: (33, 33), ssim_valid: 0.4765597035, ssim_replicate: 0.4745379064,
-              msssim_m: None, all_ones: (2, 0.4310974785), replicate: Some((0.3662248382, 0.9019435813)) },
+              msssim_m: None, metrix: None, all_ones: (2, 0.4310974785), replicate: Some((0.3662248382, 0.9019435813)) },
     Texture { size: (32, 32), ssim_valid: 0.4698997755, ssim_replicate: 0.4679418983,
-              msssim_m: None, all_ones: (2, 0.4411065379), replicate: Some((0.4288435677, 0.9426827599)) },
+              msssim_m: None, metrix: None, all_ones: (2, 0.4411065379), replicate: Some((0.4288435677, 0.9426827599)) },
 ];
 
 #[test]
@@ -229,6 +231,7 @@ fn textures_under_every_convention() {
             ),
         ];
         expected.extend(texture.msssim_m.map(|value| (wang, value)));
+        expected.extend(texture.metrix.map(|value| (Params::METRIX, value)));
         if let Some((ones, weighted)) = texture.replicate {
             expected.push((snell, ones));
             expected.push((
@@ -256,9 +259,15 @@ fn textures_under_every_convention() {
 
 #[test]
 fn high_contrast_textures() {
-    for ((height, width), valid, replicate, msssim_m) in [
-        ((192, 192), 0.9785461829, 0.9787028847, 0.9979430579),
-        ((181, 177), 0.9787558132, 0.9787666964, 0.9982624930),
+    for ((height, width), [valid, replicate, msssim_m, metrix]) in [
+        (
+            (192, 192),
+            [0.9785461829, 0.9787028847, 0.9979430579, 0.9980286806],
+        ),
+        (
+            (181, 177),
+            [0.9787558132, 0.9787666964, 0.9982624930, 0.9981232604],
+        ),
     ] {
         let size = Size { width, height };
         let (x, y) = texture_pair(true, size);
@@ -270,6 +279,7 @@ fn high_contrast_textures() {
             (ssim, valid),
             (Params::MATLAB_SSIM, replicate),
             (Params::WANG_2003, msssim_m),
+            (Params::METRIX, metrix),
         ] {
             let actual = score(&x, &y, size, &params).value;
             assert!(

@@ -6,7 +6,7 @@ usage: conventions.py OUT.json
 `exact` is this program's own evaluation in float64: NumPy, windows summed in two dimensions, each convention
 written from its source's text. `peer` is what the implementation itself returns, where it can be imported:
 
-    pip install torch==2.11.0 pytorch-msssim==1.0.0 piq==0.8.0 torchmetrics==1.9.0
+    pip install torch==2.11.0 pytorch-msssim==1.0.0 piq==0.8.0 torchmetrics==1.9.0 tensorflow-cpu==2.21.0
 
 Images are 8 bit: triangle waves with hashed noise, and the same with noise of amplitude `amp`; channel c of a
 colour image has the seed + 10 c.
@@ -196,13 +196,24 @@ EXACT = {
 }
 
 
-def peers():
-    """Implementations by the name of their convention: float64 in, float64 out."""
+def tensorflow_peer():
+    """`tf.image.ssim_multiscale`, which computes in float32 whatever it is given."""
+    try:
+        import tensorflow as tf
+    except ImportError:
+        print("skipped: no tensorflow")
+        return {}
+    image = lambda planes: tf.constant(np.moveaxis(planes, 0, -1).astype(np.uint8))
+    return {"tensorflow": lambda x, y: float(tf.image.ssim_multiscale(image(x), image(y), max_val=255))}
+
+
+def torch_peers():
+    """PyTorch's implementations by the name of their convention: float64 in, float64 out."""
     found = {}
     try:
         import torch
     except ImportError:
-        print("skipped: no torch, so no peers")
+        print("skipped: no torch")
         return found
     try:
         import pytorch_msssim
@@ -227,7 +238,7 @@ def peers():
 
 
 def main(out):
-    cases, found = [], peers()
+    cases, found = [], tensorflow_peer() | torch_peers()
     # Sizes even and odd on either side at every scale; one channel and three; no, little and much noise.
     sizes = [(176, 176, 1, 8), (177, 181, 1, 60), (192, 255, 3, 40), (191, 194, 3, 90), (331, 187, 1, 25)]
     small = {"snell-2017": (33, 47), "snell-2017-pixels": (37, 50), "matlab-ssim": (35, 20), "zhao-2017": (41, 38)}
