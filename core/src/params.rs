@@ -203,6 +203,8 @@ impl Params {
     };
 
     /// TensorFlow's `tf.image.ssim_multiscale`: [`Params::WANG_2003`], channel by channel.
+    ///
+    /// TensorFlow computes in `float32`: up to 3e-6 from this.
     pub const TENSORFLOW: Self = Self::WANG_2003;
 
     /// pytorch-msssim 1.0: zeros before odd sides.
@@ -251,6 +253,8 @@ impl Params {
 
     /// MeTriX MuX, iqa and libvmaf's `float_ms_ssim`: the 9/7 low-pass filter, and means of luminance
     /// (coarsest scale only), contrast and structure apart, of which iqa and libvmaf take magnitudes.
+    ///
+    /// libvmaf's window and filter are tables of six digits whose sums are not quite 1: up to 1e-4 from this.
     pub const METRIX: Self = Self {
         halving: Halving::LowPass97,
         negative: Negative::Magnitude,

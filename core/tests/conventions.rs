@@ -190,7 +190,10 @@ fn peers_agree_as_far_as_their_precision_goes() {
         // is off by some 1e-8, and a variance that is small against the mean's square by far more of
         // itself. TensorFlow computes in float32 throughout, and takes variances as differences of large
         // numbers. The others compute in float64, but for weights in float32.
+        // libvmaf's tables have six digits and sum to 1.000002, which is as much of a mean's square where a
+        // variance is wanted; conventions.py shows that with those tables all printed digits agree.
         let tolerance = match case.convention.as_str() {
+            "metrix" => 1e-4,
             "pytorch-msssim" | "tensorflow" => 3e-6,
             _ => 1e-6,
         };
@@ -204,5 +207,5 @@ fn peers_agree_as_far_as_their_precision_goes() {
         );
         compared += 1;
     }
-    assert_eq!(compared, 20, "four peers, five pairs each");
+    assert_eq!(compared, 25, "five peers, five pairs each");
 }

@@ -6,14 +6,17 @@ usage: conventions.py OUT.json
 `exact` is this program's own evaluation in float64: NumPy, windows summed in two dimensions, each convention
 written from its source's text. `peer` is what the implementation itself returns, where it can be imported:
 
-    pip install torch==2.11.0 pytorch-msssim==1.0.0 piq==0.8.0 torchmetrics==1.9.0 tensorflow-cpu==2.21.0
+    pip install torch==2.11.0 pytorch-msssim==1.0.0 piq==0.8.0 torchmetrics==1.9.0 tensorflow-cpu==2.21.0 imageio-ffmpeg==0.8.1
 
 Images are 8 bit: triangle waves with hashed noise, and the same with noise of amplitude `amp`; channel c of a
 colour image has the seed + 10 c.
 """
 
 import json
+import pathlib
+import subprocess
 import sys
+import tempfile
 
 import numpy as np
 
@@ -60,15 +63,16 @@ def padded(image, border, radius):
     return image if mode is None else np.pad(image, radius, mode=mode)
 
 
-def terms(x, y, border, sigma=1.5, radius=5):
+def terms(x, y, border, sigma=1.5, radius=5, window=None, centre=128):
     """Maps of l, c, s and cs."""
-    x, y, window = padded(x, border, radius), padded(y, border, radius), gaussian(sigma, radius)
+    x, y = padded(x, border, radius), padded(y, border, radius)
+    window = gaussian(sigma, radius) if window is None else window
     mx, my = blur(x, window), blur(y, window)
     # Centred by a constant, which leaves variances alone and their digits whole.
-    u, v = x - 128, y - 128
-    xx = np.maximum(blur(u * u, window) - (mx - 128) ** 2, 0)
-    yy = np.maximum(blur(v * v, window) - (my - 128) ** 2, 0)
-    xy = blur(u * v, window) - (mx - 128) * (my - 128)
+    u, v = x - centre, y - centre
+    xx = np.maximum(blur(u * u, window) - (mx - centre) ** 2, 0)
+    yy = np.maximum(blur(v * v, window) - (my - centre) ** 2, 0)
+    xy = blur(u * v, window) - (mx - centre) * (my - centre)
     deviations = np.sqrt(xx * yy)
     l = (2 * mx * my + C1) / (mx**2 + my**2 + C1)
     c = (2 * deviations + C2) / (xx + yy + C2)
@@ -207,6 +211,51 @@ def tensorflow_peer():
     return {"tensorflow": lambda x, y: float(tf.image.ssim_multiscale(image(x), image(y), max_val=255))}
 
 
+def libvmaf_peer():
+    """libvmaf's `float_ms_ssim` as FFmpeg prints it, of each channel as luma.
+
+    Its window and its low-pass filter are tables of six digits that sum to 1.000002: variances, which are small
+    differences of large means, are off by up to a thousandth. `with_printed_tables` is `metrix` with those tables.
+    """
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        print("skipped: no imageio-ffmpeg")
+        return {}
+
+    def of_plane(x, y):
+        (height, width), grey = x.shape, bytes([128])
+        with tempfile.TemporaryDirectory() as folder:
+            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+            for name, plane in (("y", y), ("x", x)):
+                path = pathlib.Path(folder, name)
+                path.write_bytes(plane.astype(np.uint8).tobytes() + grey * (2 * plane.size))
+                command += f"-f rawvideo -pix_fmt yuv444p -s {width}x{height} -i {path}".split()
+            log = pathlib.Path(folder, "log")
+            command += ["-lavfi", f"libvmaf=feature=name=float_ms_ssim:log_fmt=json:log_path={log}", "-f", "null", "-"]
+            subprocess.run(command, check=True)
+            score = json.loads(log.read_text())["frames"][0]["metrics"]["float_ms_ssim"]
+        assert abs(score - with_printed_tables(x, y)) < 2e-6, (score, with_printed_tables(x, y))
+        return score
+
+    return {"metrix": of_channels(of_plane)}
+
+
+def mirrored(half):
+    return np.array(half + half[-2::-1])
+
+
+def with_printed_tables(x, y):
+    window = mirrored([0.001028, 0.007599, 0.036001, 0.109361, 0.213006, 0.266012])
+    low_pass = mirrored([0.026727, -0.016828, -0.078201, 0.266846, 0.602914])
+    halve = lambda image: blur(np.pad(image, 4, mode="symmetric"), np.outer(low_pass, low_pass))[::2, ::2]
+    result = 1.0
+    for scale, (a, b) in enumerate(zip(pyramid(x, halve, 5), pyramid(y, halve, 5))):
+        l, c, s, _ = terms(a, b, "valid", window=np.outer(window, window), centre=0)
+        result *= (abs(c.mean()) * abs(s.mean())) ** WANG[scale]
+    return result * abs(l.mean()) ** WANG[4]
+
+
 def torch_peers():
     """PyTorch's implementations by the name of their convention: float64 in, float64 out."""
     found = {}
@@ -238,7 +287,7 @@ def torch_peers():
 
 
 def main(out):
-    cases, found = [], tensorflow_peer() | torch_peers()
+    cases, found = [], tensorflow_peer() | libvmaf_peer() | torch_peers()
     # Sizes even and odd on either side at every scale; one channel and three; no, little and much noise.
     sizes = [(176, 176, 1, 8), (177, 181, 1, 60), (192, 255, 3, 40), (191, 194, 3, 90), (331, 187, 1, 25)]
     small = {"snell-2017": (33, 47), "snell-2017-pixels": (37, 50), "matlab-ssim": (35, 20), "zhao-2017": (41, 38)}
