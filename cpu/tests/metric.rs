@@ -71,8 +71,8 @@ fn portable(case: &Case) -> Output {
 
 #[test]
 fn parity_of_any_bytes() {
-    for seed in 0..1500 {
-        let data = hostile::bytes(seed, 20 + seed as usize % 200);
+    let generated = (0..1500).map(|seed| hostile::bytes(seed, 20 + seed as usize % 200));
+    for data in generated.chain(hostile::corpus("parity")) {
         hostile::parity(&data, |case| {
             let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
             // The portable form says which masks are refused.

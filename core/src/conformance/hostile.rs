@@ -1,8 +1,10 @@
 //! Metrics and images from any bytes, and what must hold of them: the bodies of the fuzz targets, which the
 //! tests run too.
 
+use std::path::Path;
 use std::vec;
 use std::vec::Vec;
+use std::{fs, io};
 
 use super::{Case, Output};
 use crate::metric::{MsSsim, Weighting};
@@ -195,13 +197,9 @@ pub fn gradient(data: &[u8]) {
     let (Some(first), Some(second)) = (portable(&case, f32::NAN), portable(&case, 1e30)) else {
         return;
     };
-    let bits = |output: &Output| -> Vec<u32> {
-        let samples = output.gradient.iter().flatten();
-        samples.map(|g| g.to_bits()).collect()
-    };
     assert!(
-        first.score.value.to_bits() == second.score.value.to_bits()
-            && bits(&first) == bits(&second),
+        score_bits(&first.score) == score_bits(&second.score)
+            && gradient_bits(&first) == gradient_bits(&second),
         "scratch shows in {case:?}"
     );
     if is_finite(&case) {
@@ -249,7 +247,7 @@ pub fn stream(data: &[u8]) {
     };
     let whole = metric.score(&[x], &[y], &mut scratch);
     assert!(
-        whole.is_ok_and(|whole| whole.value.to_bits() == streamed.value.to_bits()),
+        whole.is_ok_and(|whole| score_bits(&whole) == score_bits(&streamed)),
         "{whole:?} of the whole, {streamed:?} of rows, of {case:?}"
     );
     assert!(
@@ -266,22 +264,30 @@ pub fn stream(data: &[u8]) {
 pub fn parity(data: &[u8], other: impl FnOnce(&Case) -> Option<Output>) {
     let case = case(data);
     let (expected, actual) = (portable(&case, f32::NAN), other(&case));
-    let bits = |output: &Output| -> Vec<u32> {
-        let samples = output.gradient.iter().flatten();
-        // Which NaN it is depends on the order of operands, which the compiler may choose.
-        samples
-            .map(|g| if g.is_nan() { !0 } else { g.to_bits() })
-            .collect()
-    };
-    let value = |output: &Output| {
-        let value = output.score.value;
-        if value.is_nan() { !0 } else { value.to_bits() }
-    };
+    let score = |output: &Option<Output>| output.as_ref().map(|output| score_bits(&output.score));
+    let gradient = |output: &Option<Output>| output.as_ref().map(gradient_bits);
     assert!(
-        expected.as_ref().map(value) == actual.as_ref().map(value)
-            && expected.as_ref().map(bits) == actual.as_ref().map(bits),
+        score(&expected) == score(&actual) && gradient(&expected) == gradient(&actual),
         "{expected:?} of the portable form, {actual:?} of the other, of {case:?}"
     );
+}
+
+/// The bits of a score, the same for every NaN: which it is depends on the order of operands, and that the
+/// compiler may choose.
+fn score_bits(score: &Score) -> u64 {
+    if score.value.is_nan() {
+        !0
+    } else {
+        score.value.to_bits()
+    }
+}
+
+/// The bits of a gradient, likewise.
+fn gradient_bits(output: &Output) -> Vec<u32> {
+    let samples = output.gradient.iter().flatten();
+    samples
+        .map(|g| if g.is_nan() { !0 } else { g.to_bits() })
+        .collect()
 }
 
 fn planes(all: &[Vec<f32>], size: Size) -> Option<Vec<Plane<'_>>> {
@@ -307,4 +313,23 @@ pub fn bytes(seed: u32, len: usize) -> Vec<u8> {
         (state >> 24) as u8
     };
     (0..len).map(|_| next()).collect()
+}
+
+/// The inputs that a fuzzer has kept for a target; none outside this repository.
+///
+/// # Panics
+/// If the repository has no corpus of that name, or a file of it cannot be read.
+pub fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let fuzz = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz"));
+    if !fuzz.exists() {
+        return Vec::new();
+    }
+    let read = || -> io::Result<Vec<Vec<u8>>> {
+        let files = fs::read_dir(fuzz.join("corpus").join(target))?;
+        files.map(|file| fs::read(file?.path())).collect()
+    };
+    match read() {
+        Ok(inputs) => inputs,
+        Err(error) => panic!("the corpus of {target}: {error}"),
+    }
 }
