@@ -265,6 +265,11 @@ fn folders_that_cannot_be_paired() {
             "{words}"
         );
     }
+    let none = a.join("none");
+    for (x, y) in [(a, &*none), (&*none, b)] {
+        let words = refusal(&["score", text(x), text(y)]);
+        assert!(words.contains("none: cannot be read"), "{words}");
+    }
     let empty = tempfile::tempdir().unwrap();
     let words = refusal(&["score", text(a), text(empty.path())]);
     assert!(words.contains("no image in this folder"), "{words}");

@@ -155,6 +155,12 @@ fn options_that_cannot_be_met_are_named() {
         "--weights=1",
     ]);
     assert!(line.contains("metrix"), "{line}");
+    let tiny = grey(folder.path(), "tiny.png", [3, 2], |_, _| 0);
+    let line = refusal(&["score", text(&tiny), text(&tiny), "--small=fewer-scales"]);
+    assert!(
+        line.contains("at least 11") && line.contains("replicate"),
+        "{line}"
+    );
     let line = refused(&[text(&a), "--map=map.png"]);
     assert!(line.contains("of one pair, and here are 2"), "{line}");
     // Of fewer scales than the preset has, the last is another.

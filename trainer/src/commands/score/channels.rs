@@ -25,13 +25,12 @@ impl Channels {
     ///
     /// Two grey pictures are compared as they are; beside a colour one, a grey one is a colour
     /// picture whose channels are equal.
-    pub(super) fn planes(self, pictures: [&Picture; 2]) -> [Vec<Vec<f32>>; 2] {
-        let grey = pictures.iter().all(|picture| picture.is_grey());
-        pictures.map(|picture| {
+    pub(super) fn planes(self, pictures: [Picture; 2]) -> [Vec<Vec<f32>>; 2] {
+        let grey = pictures.iter().all(Picture::is_grey);
+        pictures.map(|mut picture| {
             if grey {
-                return picture.planes.clone();
+                return picture.planes;
             }
-            let mut picture = picture.clone();
             if picture.is_grey() {
                 picture.planes = vec![picture.planes[0].clone(); 3];
             }

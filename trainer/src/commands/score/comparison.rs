@@ -119,8 +119,7 @@ impl Comparer {
             data_range: data_range as f32,
             ..self.cropped(picture).with_data_range(white)
         };
-        let (x, y) = (comparable(reference), comparable(distorted));
-        let [x, y] = self.channels.planes([&x, &y]);
+        let [x, y] = self.channels.planes([reference, distorted].map(comparable));
         let (x, y) = (
             borrow(&x, size).map_err(name)?,
             borrow(&y, size).map_err(name)?,
@@ -249,6 +248,10 @@ impl Comparer {
                 "{reference}: {error} for {}; add --small fewer-scales, replicate or reflect, or \
                  choose --preset snell-2017, which takes any size",
                 self.preset
+            ),
+            Error::TooSmall { .. } => format!(
+                "{reference}: {error}, even for one scale; --small replicate or reflect takes any \
+                 size"
             ),
             error => format!("{reference}, {distorted}: {error}"),
         })

@@ -30,6 +30,12 @@ pub(super) fn of(reference: &Path, distorted: &[PathBuf]) -> Result<Vec<Group>, 
     let folders = reference.is_dir();
     let odd = distorted.iter().find(|path| path.is_dir() != folders);
     if let Some(odd) = odd {
+        for path in [reference, odd] {
+            if let Err(error) = path.metadata() {
+                let path = path.display();
+                return Err(Failure::Message(format!("{path}: cannot be read: {error}")));
+            }
+        }
         let (folder, file) = if folders {
             (reference, &**odd)
         } else {
