@@ -135,6 +135,9 @@ impl Arguments {
         if let Some(mask) = &self.mask {
             words.push(format!("--mask {}", mask.display()));
         }
+        if let Some(channels) = self.channels.deviation() {
+            words.push(format!("--channels {channels}"));
+        }
         words
     }
 }

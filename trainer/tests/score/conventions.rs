@@ -185,6 +185,9 @@ fn channels_have_scores_of_their_own() {
     let mut scores = ["luma", "luma-709", "luma-matlab"].map(|channels| {
         let line = with(&format!("--channels={channels}"));
         assert_eq!(line["channels"], Value::Null, "{channels}");
+        if channels != "luma" {
+            assert_eq!(line["options"][0], format!("--channels {channels}"));
+        }
         line["ms_ssim"].as_f64().unwrap()
     });
     scores.sort_by(f64::total_cmp);

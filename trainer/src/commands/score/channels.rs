@@ -44,6 +44,16 @@ impl Channels {
         })
     }
 
+    /// Its name on the command line, if it is not what is compared unasked.
+    pub(super) fn deviation(self) -> Option<&'static str> {
+        match self {
+            Self::Luma => None,
+            Self::Luma709 => Some("luma-709"),
+            Self::LumaMatlab => Some("luma-matlab"),
+            Self::Rgb => Some("rgb"),
+        }
+    }
+
     /// The names of the channels that scores can be told apart by.
     pub(super) fn names(self) -> &'static [&'static str] {
         match self {
