@@ -1,13 +1,34 @@
 //! Colour conversions: full-range luma, and the studio-range YCbCr of MATLAB.
 
+use msssim_core::{Error, Luma, Plane, PlaneMut, Size};
+
 use crate::picture::Picture;
 
-/// Luma by ITU-R BT.601 over the full range, `0.299 R + 0.587 G + 0.114 B`, in the picture's own
-/// units and not rounded. A grey picture is its own luma.
-pub fn luma_601(picture: &Picture) -> Vec<f32> {
-    match &picture.planes[..] {
-        [red, green, blue] => weighted(red, green, blue, [0.299, 0.587, 0.114], 1.0, 0.0),
-        planes => planes[0].clone(),
+/// Luma over the picture's own range, in its own units and not rounded. A grey picture is its own luma.
+///
+/// # Panics
+/// If a plane does not hold `width * height` samples.
+pub fn luma(picture: &Picture, by: Luma) -> Vec<f32> {
+    let size = Size {
+        width: picture.width,
+        height: picture.height,
+    };
+    let [red, green, blue] = &picture.planes[..] else {
+        return picture.planes[0].clone();
+    };
+    let mut luma = vec![0.0; size.area()];
+    let written = (|| -> Result<(), Error> {
+        let planes = [
+            &Plane::new(red, size)?,
+            &Plane::new(green, size)?,
+            &Plane::new(blue, size)?,
+        ];
+        let range = f64::from(picture.data_range);
+        by.write(planes, range, &mut PlaneMut::new(&mut luma, size)?)
+    })();
+    match written {
+        Ok(()) => luma,
+        Err(error) => panic!("a picture of {size} does not hold together: {error}"),
     }
 }
 
@@ -124,9 +145,24 @@ mod tests {
         assert_eq!(ycbcr([255.0, 0.0, 0.0]), [81.0, 90.0, 240.0]);
         assert_eq!(ycbcr([255.0; 3]), [235.0, 128.0, 128.0]);
         assert_eq!(ycbcr([0.0; 3]), [16.0, 128.0, 128.0]);
-        assert!(
-            (luma_601(&pixel([10.0, 20.0, 30.0]))[0] - 18.15).abs() < 1e-5,
-            "luma"
+    }
+
+    #[test]
+    fn lumas_in_units_of_the_picture() {
+        for (by, expected) in [
+            (Luma::Bt601, 18.15),
+            (Luma::Bt709, 18.596),
+            (Luma::Matlab, 31.5877),
+        ] {
+            let mut picture = pixel([10.0, 20.0, 30.0]);
+            assert!((luma(&picture, by)[0] - expected).abs() < 1e-4, "{by:?}");
+            picture = picture.with_data_range(65535.0);
+            let deep = expected * 257.0;
+            assert!((luma(&picture, by)[0] - deep).abs() < 2e-2, "{by:?}");
+        }
+        assert_eq!(
+            luma(&Picture::grey(1, 1, vec![7.0], 255.0), Luma::Matlab),
+            [7.0]
         );
     }
 

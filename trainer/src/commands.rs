@@ -32,7 +32,7 @@ struct CommandLine {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Score(score::Arguments),
+    Score(Box<score::Arguments>),
     Train(train::Arguments),
     Evaluate(evaluate::Arguments),
     Upscale(upscale::Arguments),
@@ -65,6 +65,9 @@ enum Failure {
     Output(#[from] io::Error),
     #[error("{0}")]
     Message(String),
+    /// Scores below what was asked for.
+    #[error("{0}")]
+    Below(String),
 }
 
 type Outcome = Result<(), Failure>;
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
             report(&failure);
             match failure {
                 Failure::Interrupted(_) => ExitCode::from(interrupt::INTERRUPTED),
+                Failure::Below(_) => ExitCode::from(score::BELOW),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use msssim_core::{Params, Plane, Score, Size};
+use msssim_core::{ChannelPooling, Params, Plane, Score, Size};
 use msssim_cuda::cudarc::driver::CudaStream;
 use msssim_cuda::{Device, Images, Pass, ProbeError};
+use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::device::DeviceName;
@@ -15,7 +16,7 @@ pub enum ScoreError {
     /// The images or parameters are wrong, wherever they are scored.
     #[error(transparent)]
     Metric(#[from] msssim_core::Error),
-    /// The device failed.
+    /// The device failed, or does not have what is asked for.
     #[error(transparent)]
     Device(msssim_cuda::Error),
 }
@@ -59,27 +60,57 @@ impl Scorer {
         }
     }
 
-    /// The score of an image against another, each a row-major plane a channel.
+    /// The score of an image against another, each a row-major plane a channel: the mean of
+    /// [`Scorer::scores`].
     ///
     /// # Errors
-    /// [`ScoreError::Metric`] for what does not fit, [`ScoreError::Device`].
+    /// As [`Scorer::scores`].
     pub fn score(
         &self,
         params: &Params,
         reference: &[Plane<'_>],
         distorted: &[Plane<'_>],
     ) -> Result<Score, ScoreError> {
-        let size = reference.first().map_or(Size::default(), Plane::size);
+        Ok(Score::mean(
+            self.scores(params, reference, distorted, None)?,
+        ))
+    }
+
+    /// The score of each channel, or a single one where the convention pools channels together; of
+    /// the region that `mask`, the weights of an image's pixels, leaves.
+    ///
+    /// # Errors
+    /// [`ScoreError::Metric`] for what does not fit; [`ScoreError::Device`], also for masks on a
+    /// CUDA device.
+    pub fn scores(
+        &self,
+        params: &Params,
+        reference: &[Plane<'_>],
+        distorted: &[Plane<'_>],
+        mask: Option<&Plane<'_>>,
+    ) -> Result<Vec<Score>, ScoreError> {
+        let size = check(params, reference, distorted)?;
         match self {
-            Self::Cpu => {
-                let metric = msssim_cpu::MsSsim::new(size, reference.len(), params)?;
-                Ok(metric.score(&mut metric.workspace(), reference, distorted)?)
+            Self::Cpu => Ok(of_groups(params, reference, distorted, |x, y| {
+                let metric = msssim_cpu::MsSsim::new(size, x.len(), params)?;
+                let mut workspace = metric.workspace();
+                let Some(weights) = mask else {
+                    return metric.score(&mut workspace, x, y);
+                };
+                let mut memory = vec![0.0; metric.plan().mask_len()];
+                let mask = metric.plan().mask(weights, &mut memory)?;
+                metric.score_region(&mut workspace, x, y, &mask)
+            })?),
+            Self::Cuda { .. } if mask.is_some() => {
+                Err(ScoreError::Device(msssim_cuda::Error::Unsupported {
+                    what: "masks",
+                }))
             }
             Self::Cuda { device, stream } => {
-                let metric = msssim_cuda::MsSsim::new(size, reference.len(), params)?;
-                metric.plan().check(reference.iter().map(Plane::size))?;
-                metric.plan().check(distorted.iter().map(Plane::size))?;
-                let mut workspace = metric.workspace(device, stream, 1, Pass::Score)?;
+                // Channels are images of one channel: the batch has a score for each.
+                let metric = msssim_cuda::MsSsim::new(size, 1, params)?;
+                let images = reference.len();
+                let mut workspace = metric.workspace(device, stream, images, Pass::Score)?;
                 let upload = |planes: &[Plane<'_>]| {
                     let rows = |plane: &Plane<'_>| -> Vec<f32> {
                         (0..size.height).flat_map(|i| plane.row(i)).collect()
@@ -91,10 +122,68 @@ impl Scorer {
                 };
                 let (x, y) = (upload(reference)?, upload(distorted)?);
                 let [x, y] = [&x, &y].map(|samples| Images::planar(samples.as_view()));
-                let scores = metric.score(&mut workspace, &x, &y)?;
-                // One image in, one score out.
-                Ok(scores[0])
+                Ok(metric.score(&mut workspace, &x, &y)?.to_vec())
             }
         }
     }
+}
+
+/// All terms' means at all scales, of each channel or of all together, as [`Scorer::scores`] on the
+/// CPU.
+///
+/// # Errors
+/// What does not fit.
+pub fn means(
+    params: &Params,
+    reference: &[Plane<'_>],
+    distorted: &[Plane<'_>],
+) -> Result<Vec<Score>, msssim_core::Error> {
+    let size = check(params, reference, distorted)?;
+    of_groups(params, reference, distorted, |x, y| {
+        let metric = msssim_core::MsSsim::new(size, x.len(), params)?;
+        metric.means(x, y, &mut vec![0.0; metric.scratch_len()])
+    })
+}
+
+/// What the CUDA kernels lack for a convention, whatever the size and wherever the device.
+pub fn unsupported_on_cuda(params: &Params) -> Option<&'static str> {
+    let side = params.smallest_side();
+    let size = Size {
+        width: side,
+        height: side,
+    };
+    match msssim_cuda::MsSsim::new(size, 1, params) {
+        Err(msssim_cuda::Error::Unsupported { what }) => Some(what),
+        _ => None,
+    }
+}
+
+/// The size of all planes.
+fn check(
+    params: &Params,
+    reference: &[Plane<'_>],
+    distorted: &[Plane<'_>],
+) -> Result<Size, msssim_core::Error> {
+    let size = reference.first().map_or(Size::default(), Plane::size);
+    let plan = msssim_core::MsSsim::new(size, reference.len(), params)?;
+    plan.check(reference.iter().map(Plane::size))?;
+    plan.check(distorted.iter().map(Plane::size))?;
+    Ok(size)
+}
+
+/// Scores channel by channel, side by side, or all channels together.
+fn of_groups<'p>(
+    params: &Params,
+    reference: &[Plane<'p>],
+    distorted: &[Plane<'p>],
+    score: impl Fn(&[Plane<'p>], &[Plane<'p>]) -> Result<Score, msssim_core::Error> + Sync,
+) -> Result<Vec<Score>, msssim_core::Error> {
+    let together = match params.channels {
+        ChannelPooling::Scores => 1,
+        ChannelPooling::Means => reference.len(),
+    };
+    let groups = reference
+        .par_chunks(together)
+        .zip(distorted.par_chunks(together));
+    groups.map(|(x, y)| score(x, y)).collect()
 }

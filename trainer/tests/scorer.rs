@@ -58,4 +58,18 @@ fn both_places_give_one_score() {
             "{error}"
         );
     }
+
+    let [a, b] = [&cpu, &cuda].map(|place| place.scores(&params, &x, &y, None).expect("scores"));
+    assert_eq!((a.len(), b.len()), (3, 3));
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a.value - b.value).abs() < 1e-6, "{} {}", a.value, b.value);
+    }
+    let white = vec![255.0; SIZE.area()];
+    let mask = Plane::new(&white, SIZE).expect("a plane");
+    let masked = cpu.scores(&params, &x, &y, Some(&mask)).expect("scores");
+    for (a, b) in a.iter().zip(&masked) {
+        assert!((a.value - b.value).abs() < 1e-6, "{} {}", a.value, b.value);
+    }
+    let error = cuda.scores(&params, &x, &y, Some(&mask)).unwrap_err();
+    assert!(error.to_string().contains("masks"), "{error}");
 }
