@@ -46,6 +46,30 @@ fn known_scores_of_grey_images() {
     }
 }
 
+/// What iqa's own test expects of its metric, computed there in Octave, to the tolerance stated there.
+#[test]
+fn published_scores_by_metrix() {
+    let Some(folder) = data("pairs/einstein") else {
+        return;
+    };
+    for (name, published) in [
+        ("blur", 0.91875),
+        ("contrast", 0.97275),
+        ("flipvertical", 0.25467),
+        ("impulse", 0.95357),
+        ("jpg", 0.89226),
+        ("meanshift", 0.99938),
+    ] {
+        let (x, y) = (
+            folder.join("einstein.png"),
+            folder.join(format!("{name}.png")),
+        );
+        let line = printed(&["score", text(&x), text(&y), "--preset", "metrix"]);
+        let score: f64 = line.trim().parse().unwrap();
+        assert!((score - published).abs() < 1e-4, "{name}: {score}");
+    }
+}
+
 #[test]
 fn terms_apart_make_the_score_both_ways_round() {
     let Some(folder) = data("pairs/einstein") else {
