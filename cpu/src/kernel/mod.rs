@@ -1,0 +1,393 @@
+//! The metric's kernels over any vector: a block of rows from its samples to its sums and its gradient.
+//!
+//! # Layout
+//!
+//! A line of samples, extended by what the windows see beyond its ends, is cut into segments of equal length, and
+//! lane `j` of vector `i` holds column `i` of segment `j`. So a sample's neighbours along the line are whole vectors
+//! and need no shuffles; those of a segment's last ten columns are the first ten of the next, which are the
+//! first ten vectors with every lane moved down by one. A vector may hold segments of several images: where one ends,
+//! no window reaches into the next.
+//!
+//! # Passes
+//!
+//! A *block* is `R` rows of windows. Its `R + 10` rows of `s = x + y - 1` and `d = x - y` are in a ring, column by
+//! column. For each column the vertical pass makes `R` rows of four sums, `s`, `d`, `s^2` and `d^2`, kept for the
+//! last 16 columns; from them, four columns at a time, come the windows' moments, terms, and sums. Backward, the
+//! terms' derivatives take the same ways in the opposite order: they are kept for the last 16 columns, spread
+//! along the line into a second ring, and down the columns into the gradient.
+//!
+//! Each pass reads and writes memory that the one before has just touched. What a block needs of a column is loaded
+//! just before it is used, so that eleven rows at most are in registers.
+
+mod backward;
+mod forward;
+
+use msssim_core::ssim::Moments;
+use msssim_core::statistics::{Constants, Kind};
+use msssim_core::sum::Units;
+
+use crate::dispatch::Task;
+use crate::lanes::{Block, Lanes};
+
+pub(crate) use backward::Backward;
+pub(crate) use forward::Forward;
+
+/// Taps on either side of the centre of the windows that the kernels know.
+pub(crate) const RADIUS: usize = 5;
+
+/// Rows or columns that a line of windows needs beyond its own number.
+pub(crate) const REACH: usize = 2 * RADIUS;
+
+/// Columns of windows that are made together.
+const COLUMNS: usize = 4;
+
+/// Columns that are kept of what one pass leaves to the next: the next power of two from `COLUMNS + REACH`.
+const KEPT: usize = 16;
+
+/// Columns of a segment at least: a window's neighbours are in its own segment or the next.
+pub(crate) const SHORTEST_SEGMENT: usize = REACH.next_multiple_of(COLUMNS);
+
+/// Segments are a multiple of this.
+pub(crate) const SEGMENT_STEP: usize = COLUMNS;
+
+/// Repeats a block with `$i` as a literal constant from 0 up to `$end`. LLVM leaves loops over arrays of 18 vectors
+/// as they are, and the arrays in memory.
+macro_rules! repeat {
+    ($i:ident, $end:expr, $body:block) => {
+        repeat!(@ $i, $end, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
+    };
+    (@ $i:ident, $end:expr, $body:block, $($n:literal)*) => {$({
+        #[allow(non_upper_case_globals, reason = "an index")]
+        const $i: usize = $n;
+        if $i < $end $body
+    })*};
+}
+use repeat;
+
+/// What the kernels need of a scale's [`Constants`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) ratios: [f32; RADIUS],
+    pub(crate) products: [f32; RADIUS + 1],
+    pub(crate) c1: f32,
+    pub(crate) c2: f32,
+    /// Whether terms are times luminance.
+    pub(crate) is_ssim: bool,
+    /// Whether negative terms count as 0.
+    pub(crate) is_clamped: bool,
+}
+
+impl Scale {
+    pub(crate) fn new(constants: &Constants) -> Self {
+        let window = &constants.window;
+        let mut scale = Self {
+            ratios: [0.0; RADIUS],
+            products: [0.0; RADIUS + 1],
+            c1: constants.c1,
+            c2: constants.c2,
+            is_ssim: constants.kind == Kind::Ssim,
+            is_clamped: constants.clamped,
+        };
+        scale.ratios.copy_from_slice(&window.ratios[1..=RADIUS]);
+        scale.products.copy_from_slice(&window.products[..=RADIUS]);
+        scale
+    }
+}
+
+/// A block of rows of windows of one scale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    /// Columns of a segment.
+    pub(crate) segment: usize,
+    /// Segments of an image.
+    pub(crate) segments: usize,
+    /// Images in a vector.
+    pub(crate) images: usize,
+    /// The first row of windows.
+    pub(crate) first: usize,
+    /// Rows of windows, at most the kernel's `R`.
+    pub(crate) count: usize,
+}
+
+/// Memory of the kernels, of any content.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// `s` and `d`, column by column the last `R + 10` rows.
+    pub(crate) samples: Vec<Block>,
+    /// What the vertical pass has made of the last columns.
+    pub(crate) columns: Vec<Block>,
+    /// The same of the first columns of the next segment.
+    pub(crate) first_columns: Vec<Block>,
+    /// Which lanes of each column are windows.
+    pub(crate) windows: Vec<Block>,
+    /// Derivatives of the last columns.
+    pub(crate) slopes: Vec<Block>,
+    /// The same of the first columns of the next segment.
+    pub(crate) first_slopes: Vec<Block>,
+    /// Derivatives spread along the line, column by column the last `R + 10` rows.
+    pub(crate) spread: Vec<Block>,
+    /// A block's gradient, column by column.
+    pub(crate) gradient: Vec<Block>,
+}
+
+impl Memory {
+    /// Makes room for blocks of `rows` rows of segments of up to `segment` columns of `lanes` lanes.
+    pub(crate) fn reserve(&mut self, lanes: usize, segment: usize, rows: usize, backward: bool) {
+        let room = |memory: &mut Vec<Block>, vectors: usize| {
+            let blocks = (vectors * lanes).div_ceil(16);
+            if memory.len() < blocks {
+                memory.resize(blocks, Block::ZERO);
+            }
+        };
+        room(&mut self.samples, segment * (rows + REACH) * 2);
+        room(&mut self.columns, KEPT * (4 * rows + 1));
+        room(&mut self.first_columns, REACH * 4 * rows);
+        room(&mut self.windows, segment);
+        if backward {
+            room(&mut self.slopes, KEPT * (3 * rows + 1));
+            room(&mut self.first_slopes, SHORTEST_SEGMENT * 3 * rows);
+            room(&mut self.spread, segment * (rows + REACH) * 3);
+            room(&mut self.gradient, segment * rows);
+        }
+    }
+}
+
+/// Where the `R + 10` rows from row `first` on are in a ring of as many, `per_row` vectors each.
+#[inline(always)]
+fn slots<const R: usize>(first: usize, per_row: usize) -> [usize; 18] {
+    let mut slots = [0; 18];
+    let mut slot = first % (R + REACH);
+    for place in &mut slots[..R + REACH] {
+        *place = slot * per_row;
+        slot += 1;
+        if slot == R + REACH {
+            slot = 0;
+        }
+    }
+    slots
+}
+
+/// The weighted sum of eleven vectors from `a[first]` on, the centre's weight being 1.
+#[inline(always)]
+fn weigh<L: Lanes>(ratios: &[L; RADIUS], a: &[L; 18], first: usize) -> L {
+    let sum = (a[first + 4] + a[first + 6]).mul_add(ratios[0], a[first + 5]);
+    let sum = (a[first + 3] + a[first + 7]).mul_add(ratios[1], sum);
+    let sum = (a[first + 2] + a[first + 8]).mul_add(ratios[2], sum);
+    let sum = (a[first + 1] + a[first + 9]).mul_add(ratios[3], sum);
+    (a[first] + a[first + 10]).mul_add(ratios[4], sum)
+}
+
+/// The weighted sum of eleven vectors from `a[first]` on.
+#[inline(always)]
+fn weigh_all<L: Lanes>(products: &[L; RADIUS + 1], a: &[L; 18], first: usize) -> L {
+    let sum = (a[first + 4] + a[first + 6]).mul_add(products[1], products[0] * a[first + 5]);
+    let sum = (a[first + 3] + a[first + 7]).mul_add(products[2], sum);
+    let sum = (a[first + 2] + a[first + 8]).mul_add(products[3], sum);
+    let sum = (a[first + 1] + a[first + 9]).mul_add(products[4], sum);
+    (a[first] + a[first + 10]).mul_add(products[5], sum)
+}
+
+/// The vertical pass over one column: `R` rows of sums of `s`, `s^2`, `d` and `d^2`, one after the other.
+#[inline(always)]
+fn vertical<L: Lanes, const R: usize>(
+    ratios: &[L; RADIUS],
+    column: &[L],
+    slots: &[usize; 18],
+    out: &mut [L],
+) {
+    let zero = L::splat(0.0);
+    let out = &mut out[..4 * R];
+    repeat!(m, 2, {
+        let mut a = [zero; 18];
+        repeat!(k, R + REACH, {
+            a[k] = column[slots[k] + m];
+            if k >= REACH {
+                out[2 * m * R + k - REACH] = weigh(ratios, &a, k - REACH);
+            }
+        });
+        let mut a = [zero; 18];
+        repeat!(k, R + REACH, {
+            let v = column[slots[k] + m];
+            a[k] = v * v;
+            if k >= REACH {
+                out[(2 * m + 1) * R + k - REACH] = weigh(ratios, &a, k - REACH);
+            }
+        });
+    });
+}
+
+/// The vertical pass over all columns up to `limit`, of which those before `done` are made. Columns beyond the segment
+/// are the first ones of the next.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the parts of a kernel's memory")]
+fn vertical_until<L: Lanes, const R: usize>(
+    ratios: &[L; RADIUS],
+    segment: usize,
+    slots: &[usize; 18],
+    samples: &[L],
+    columns: &mut [L],
+    first_columns: &mut [L],
+    mut done: usize,
+    limit: usize,
+) -> usize {
+    let per_column = 2 * (R + REACH);
+    while done < limit {
+        let out = &mut columns[done % KEPT * (4 * R + 1)..][..4 * R];
+        if done < segment {
+            let column = &samples[done * per_column..][..per_column];
+            vertical::<L, R>(ratios, column, slots, out);
+            if done < REACH {
+                let first = &mut first_columns[done * 4 * R..][..4 * R];
+                for (first, v) in first.iter_mut().zip(out) {
+                    *first = v.rotate_down();
+                }
+            }
+        } else {
+            out.copy_from_slice(&first_columns[(done - segment) * 4 * R..][..4 * R]);
+        }
+        done += 1;
+    }
+    done
+}
+
+/// The moments of four windows of one row, from the columns of vertical sums that they span.
+#[inline(always)]
+fn moments<L: Lanes, const R: usize>(
+    products: &[L; RADIUS + 1],
+    columns: &[&[L]; COLUMNS + REACH],
+    row: usize,
+) -> [Moments<L>; COLUMNS] {
+    let zero = L::splat(0.0);
+    let (mut s, mut ss) = ([zero; COLUMNS], [zero; COLUMNS]);
+    let (mut d, mut dd) = ([zero; COLUMNS], [zero; COLUMNS]);
+    macro_rules! line {
+        ($out:ident, $map:literal) => {
+            let mut a = [zero; 18];
+            repeat!(k, COLUMNS + REACH, {
+                a[k] = columns[k][$map * R + row];
+                if k >= REACH {
+                    $out[k - REACH] = weigh_all(products, &a, k - REACH);
+                }
+            });
+        };
+    }
+    line!(s, 0);
+    line!(ss, 1);
+    line!(d, 2);
+    line!(dd, 3);
+    let mut moments = [Moments {
+        s: zero,
+        d: zero,
+        ss: zero,
+        dd: zero,
+    }; COLUMNS];
+    repeat!(c, COLUMNS, {
+        moments[c] = Moments {
+            s: s[c],
+            d: d[c],
+            ss: ss[c],
+            dd: dd[c],
+        };
+    });
+    moments
+}
+
+/// The columns from `first` on of a memory of the last ones.
+#[inline(always)]
+fn last_columns<L>(memory: &[L], first: usize, per_column: usize) -> [&[L]; COLUMNS + REACH] {
+    let mut columns = [&memory[..0]; COLUMNS + REACH];
+    repeat!(k, COLUMNS + REACH, {
+        columns[k] = &memory[(first + k) % KEPT * (per_column + 1)..][..per_column];
+    });
+    columns
+}
+
+/// Sums of a row's terms in every lane, see [`Lanes::tally`]: of `cs`, and of `l cs` where there is luminance.
+type Tally<L> = [[L; 3]; 2];
+
+/// Each image's sums of a row's terms.
+#[inline(always)]
+fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) {
+    for (kind, tally) in tally.iter().enumerate() {
+        let [high, low, check] = [tally[0].numbers(), tally[1].numbers(), tally[2].numbers()];
+        for (image, out) in out[..rows.images].iter_mut().enumerate() {
+            let (mut sum, mut is_nan) = (0, false);
+            for lane in image * rows.segments..(image + 1) * rows.segments {
+                let integer = |number: f32| i64::from(number.to_bits().cast_signed());
+                sum += integer(high[lane]) * 65536 + integer(low[lane]);
+                is_nan |= check[lane].is_nan();
+            }
+            out[kind] = Units::new(sum, is_nan);
+        }
+    }
+}
+
+/// Puts a line of `s` and one of `d` into the ring of samples, as row `row`.
+pub(crate) struct Load<'a> {
+    pub(crate) segment: usize,
+    pub(crate) ring_rows: usize,
+    pub(crate) row: usize,
+    pub(crate) sum: &'a [f32],
+    pub(crate) difference: &'a [f32],
+    pub(crate) samples: &'a mut [Block],
+}
+
+impl Task for Load<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let samples = L::vectors(self.samples);
+        let slot = self.row % self.ring_rows * 2;
+        let per_column = self.ring_rows * 2;
+        let mut at = 0;
+        while at < self.segment {
+            let s = L::gather(self.sum, self.segment, at);
+            let d = L::gather(self.difference, self.segment, at);
+            repeat!(c, COLUMNS, {
+                let place = &mut samples[(at + c) * per_column + slot..][..2];
+                place[0] = s[c];
+                place[1] = d[c];
+            });
+            at += COLUMNS;
+        }
+    }
+}
+
+/// Marks the windows among the lanes of each column.
+pub(crate) struct MarkWindows<'a> {
+    pub(crate) rows: Rows,
+    /// Windows of a row.
+    pub(crate) width: usize,
+    pub(crate) line: &'a mut [f32],
+    pub(crate) windows: &'a mut [Block],
+}
+
+impl Task for MarkWindows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Rows {
+            segment,
+            segments,
+            images,
+            ..
+        } = self.rows;
+        for lane in 0..L::COUNT {
+            let first = lane % segments * segment;
+            for i in 0..segment {
+                // What is left of a vector holds no image, and must owe nothing to the next lane.
+                let is_window = first + i < self.width && lane < images * segments;
+                self.line[lane * segment + i] = f32::from_bits(if is_window { !0 } else { 0 });
+            }
+        }
+        let windows = L::vectors(self.windows);
+        let mut at = 0;
+        while at < segment {
+            let columns = L::gather(self.line, segment, at);
+            windows[at..at + COLUMNS].copy_from_slice(&columns);
+            at += COLUMNS;
+        }
+    }
+}
