@@ -64,9 +64,16 @@ pub const fn line_padding(border: Border, radius: usize) -> usize {
 }
 
 /// Extends a line whose samples lie in the middle by what the border says is beyond its ends.
+#[inline]
 pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
+    if border == Border::Replicate {
+        let (first, last) = (line[beyond], line[end - 1]);
+        line[..beyond].fill(first);
+        line[end..].fill(last);
+        return;
+    }
     for k in 0..beyond {
         line[k] = line[beyond + inside(border, side, k, beyond)];
         line[end + k] = line[beyond + inside(border, side, end + k, beyond)];
@@ -74,6 +81,7 @@ pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
 }
 
 /// The adjoint of [`extend_line`]: the ends are added to the samples that they were copied from.
+#[inline]
 pub fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);

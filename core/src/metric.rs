@@ -719,7 +719,7 @@ impl MsSsim {
 
 /// Row `row` of one scale's gradient: scales `fine`, the gradient of the scale's sum of terms, by
 /// `factor` and adds what is owed to `coarser`, the finished gradient of the next scale.
-#[inline]
+#[inline(always)]
 pub fn combine_gradient_row(
     halving: Halving,
     size: Size,

@@ -255,7 +255,7 @@ pub(crate) fn halve_sample(
 ///
 /// `coarse` is the coarser gradient, `halved(halving, size).area()` samples; `fine` is one row.
 /// A sample that took part twice (the mirrored last row or column) is owed twice.
-#[inline]
+#[inline(always)]
 pub fn halve_row_adjoint(
     halving: Halving,
     size: Size,

@@ -176,12 +176,12 @@ impl Job<'_> {
         self.constants.map_size(self.size)
     }
 
-    fn block(&self, first: usize, count: usize) -> Rows {
+    fn block(&self, count: usize) -> Rows {
         Rows {
             segment: self.layout.segment,
             segments: self.layout.segments,
             images: self.images,
-            first,
+            width: self.map().width,
             count,
         }
     }
@@ -199,8 +199,7 @@ impl Job<'_> {
         let (samples, gradient_lines) = lines.split_at_mut(4 * line);
         let gradient_lines = &mut gradient_lines[..Backward::ROWS * line];
         token.run(MarkWindows {
-            rows: self.block(0, 0),
-            width: self.map().width,
+            rows: self.block(0),
             line: &mut samples[..line],
             windows: &mut kernel.windows,
         });
@@ -208,6 +207,7 @@ impl Job<'_> {
         let mut loader = Loader {
             job: self,
             lines: samples,
+            written: [None; 2],
             next: 0,
             coarse: band.coarse,
             halved: 0,
@@ -224,10 +224,10 @@ impl Job<'_> {
                 while first < end {
                     let count = Forward::ROWS.min(end - first);
                     let until = first + count + REACH;
-                    loader.load(kernel, Forward::ROWS + REACH, until);
+                    loader.load(kernel, Forward::ROWS + REACH, first, until);
                     token.run(Forward {
                         scale: &self.scale,
-                        rows: self.block(first, count),
+                        rows: self.block(count),
                         memory: kernel,
                         sums: units,
                     });
@@ -260,11 +260,11 @@ impl Job<'_> {
                 while first < end {
                     let count = Backward::ROWS.min(map.height.saturating_sub(first));
                     let until = (first + Backward::ROWS + REACH).min(height);
-                    loader.load(kernel, Backward::ROWS + REACH, until);
+                    loader.load(kernel, Backward::ROWS + REACH, first, until);
                     let counts = first >= band.rows.start;
                     token.run(Backward {
                         scale: &self.scale,
-                        rows: self.block(first, count),
+                        rows: self.block(count),
                         memory: kernel,
                         sums: units,
                         gradient: counts.then_some(&mut *gradient_lines),
@@ -335,6 +335,8 @@ struct Loader<'a, 'b> {
     job: &'a Job<'a>,
     /// Two lines of `s` and two of `d`, by turns those of even and odd rows.
     lines: &'b mut [f32],
+    /// The rows in them.
+    written: [Option<usize>; 2],
     /// The next row of the extended plane.
     next: usize,
     coarse: Option<Coarse<'b>>,
@@ -343,8 +345,8 @@ struct Loader<'a, 'b> {
 }
 
 impl Loader<'_, '_> {
-    /// Loads all rows before `end`.
-    fn load(&mut self, memory: &mut Memory, ring_rows: usize, end: usize) {
+    /// Loads all rows before `end` for a block of which `first` is the first of `rows`.
+    fn load(&mut self, memory: &mut Memory, rows: usize, first: usize, end: usize) {
         let Job {
             layout,
             constants,
@@ -364,7 +366,11 @@ impl Loader<'_, '_> {
             let images = sum
                 .chunks_exact_mut(image_len)
                 .zip(difference.chunks_exact_mut(image_len));
-            for (image, (s, d)) in images.take(self.job.images).enumerate() {
+            // The copies of a row follow each other.
+            let is_new = self.written[row % 2] != Some(row);
+            let count = if is_new { self.job.images } else { 0 };
+            self.written[row % 2] = Some(row);
+            for (image, (s, d)) in images.take(count).enumerate() {
                 let (s, d) = (
                     &mut s[..size.width + 2 * half],
                     &mut d[..size.width + 2 * half],
@@ -376,8 +382,8 @@ impl Loader<'_, '_> {
             }
             token.run(Load {
                 segment: layout.segment,
-                ring_rows,
-                row: self.next,
+                rows,
+                row: self.next - first,
                 sum,
                 difference,
                 samples: &mut memory.samples,

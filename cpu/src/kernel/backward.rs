@@ -5,7 +5,7 @@ use msssim_core::sum::Units;
 
 use super::{
     COLUMNS, KEPT, Memory, RADIUS, REACH, Rows, SHORTEST_SEGMENT, Scale, Tally, last_columns,
-    moments, repeat, slots, vertical_until, weigh, weigh_all, write_units,
+    moments, repeat, shift, vertical_until, weigh, weigh_all, write_units,
 };
 use crate::dispatch::Task;
 use crate::lanes::Lanes;
@@ -48,7 +48,7 @@ impl Task for Backward<'_> {
         let products = scale.products.map(L::splat);
         let (c1, c2) = (L::splat(scale.c1), L::splat(scale.c2));
         let zero = L::splat(0.0);
-        let samples: &[L] = L::vectors(&mut self.memory.samples);
+        let samples = L::vectors(&mut self.memory.samples);
         let columns = L::vectors(&mut self.memory.columns);
         let first_columns = L::vectors(&mut self.memory.first_columns);
         let windows: &[L] = L::vectors(&mut self.memory.windows);
@@ -56,26 +56,37 @@ impl Task for Backward<'_> {
         let first_slopes = L::vectors(&mut self.memory.first_slopes);
         let spread = L::vectors(&mut self.memory.spread);
         let gradient = L::vectors(&mut self.memory.gradient);
-        let sample_slots = slots::<R>(rows.first, 2);
-        // From the ten rows before the block's on.
-        let spread_slots = slots::<R>(rows.first + R, MAPS);
         let per_slope = MAPS * R + 1;
 
         let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
         let (mut done, mut at) = (0, 0);
-        // The first columns' gradient comes last: it takes slopes of the segment before.
-        while at < segment + SHORTEST_SEGMENT {
+        // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an
+        // image's first.
+        let late = if rows.segments == 1 {
+            0
+        } else {
+            SHORTEST_SEGMENT
+        };
+        if late == 0 {
+            for v in &mut slopes[..KEPT * per_slope] {
+                *v = zero;
+            }
+        }
+        while at < segment + late {
             if at >= segment {
                 repeat!(c, COLUMNS, {
                     let first = &first_slopes[(at - segment + c) * MAPS * R..][..MAPS * R];
-                    slopes[(at + c) % KEPT * per_slope..][..MAPS * R].copy_from_slice(first);
+                    let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                    for i in 0..MAPS * R {
+                        out[i] = first[i];
+                    }
                 });
             } else {
-                if rows.count > 0 {
-                    done = vertical_until::<L, R>(
+                let count = if at < rows.end() { rows.count } else { 0 };
+                if count > 0 {
+                    done = vertical_until::<L, R, false>(
                         &ratios,
                         segment,
-                        &sample_slots,
                         samples,
                         columns,
                         first_columns,
@@ -84,65 +95,70 @@ impl Task for Backward<'_> {
                     );
                     let windows = &windows[at..at + COLUMNS];
                     let columns = last_columns(columns, at, 4 * R);
-                    for (row, tally) in tallies[..rows.count].iter_mut().enumerate() {
+                    for (row, tally) in tallies[..count].iter_mut().enumerate() {
                         let moments = moments::<L, R>(&products, &columns, row);
                         repeat!(c, COLUMNS, {
                             let by = slope(scale, moments[c], c1, c2, windows[c], tally);
                             let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
-                            out[row] = by[0];
-                            out[R + row] = by[1];
-                            out[2 * R + row] = by[2];
+                            repeat!(m, MAPS, {
+                                // Says that the row is inside.
+                                out[row % R * MAPS + m] = by[m];
+                            });
                         });
                     }
                 }
-                repeat!(c, COLUMNS, {
-                    let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
-                    for row in rows.count..R {
-                        out[row] = zero;
-                        out[R + row] = zero;
-                        out[2 * R + row] = zero;
-                    }
-                    if at < SHORTEST_SEGMENT {
-                        let first = &mut first_slopes[(at + c) * MAPS * R..][..MAPS * R];
-                        for (first, v) in first.iter_mut().zip(out) {
-                            *first = v.rotate_down();
+                if count < R {
+                    for c in 0..COLUMNS {
+                        let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                        for v in &mut out[count * MAPS..] {
+                            *v = zero;
                         }
                     }
-                });
+                }
+                if at < late {
+                    for c in 0..COLUMNS {
+                        let out = &slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                        let first = &mut first_slopes[(at + c) * MAPS * R..][..MAPS * R];
+                        for i in 0..MAPS * R {
+                            first[i] = out[i].rotate_down();
+                        }
+                    }
+                }
             }
-            if at >= SHORTEST_SEGMENT {
+            if at >= late {
                 let kept = last_columns(slopes, at + KEPT - REACH, MAPS * R);
                 let is_first = at >= segment;
                 let to = if is_first { at - segment } else { at };
                 let per_column = MAPS * (R + REACH);
                 let spread = &mut spread[to * per_column..][..COLUMNS * per_column];
-                for row in 0..R {
-                    let slot = spread_slots[REACH + row];
-                    repeat!(m, MAPS, {
-                        let mut a = [zero; 18];
-                        repeat!(k, COLUMNS + REACH, {
-                            a[k] = kept[k][m * R + row];
-                            if k >= REACH {
-                                let mut v = weigh_all(&products, &a, k - REACH);
-                                if is_first {
-                                    v = v.rotate_up();
-                                }
-                                spread[(k - REACH) * per_column + slot + m] = v;
+                for item in 0..MAPS * R {
+                    let mut a = [zero; 18];
+                    repeat!(k, COLUMNS + REACH, {
+                        a[k] = kept[k][item];
+                        if k >= REACH {
+                            let mut v = weigh_all(&products, &a, k - REACH);
+                            if is_first {
+                                v = v.rotate_up();
                             }
-                        });
+                            spread[(k - REACH) * per_column + REACH * MAPS + item] = v;
+                        }
                     });
                 }
                 if self.gradient.is_some() {
-                    repeat!(c, COLUMNS, {
-                        let column = &spread[c * per_column..][..per_column];
+                    for c in 0..COLUMNS {
+                        let column = &mut spread[c * per_column..][..per_column];
                         let per_sample = 2 * (R + REACH);
                         let samples = &samples[(to + c) * per_sample..][..per_sample];
                         let out = &mut gradient[(to + c) * R..][..R];
-                        gather_down(&ratios, column, &spread_slots, samples, &sample_slots, out);
-                    });
+                        gather_down(&ratios, column, samples, out);
+                    }
                 }
             }
             at += COLUMNS;
+        }
+        shift(samples, segment, R, 2);
+        if self.gradient.is_none() {
+            shift(spread, segment, R, MAPS);
         }
         for (row, tally) in tallies[..rows.count].iter().enumerate() {
             write_units(tally, &rows, &mut self.sums[row * rows.images..]);
@@ -202,31 +218,28 @@ fn slope<L: Lanes>(
     [by[0].mask(window), by[1].mask(window), by[2].mask(window)]
 }
 
-/// The adjoint of the vertical pass over one column, and the gradient by `y` from what comes of it.
+/// The adjoint of the vertical pass over one column, and the gradient by `y` from what comes of it. The last ten rows
+/// move up, to be the first ones of the next block.
 #[inline(always)]
-fn gather_down<L: Lanes>(
-    ratios: &[L; RADIUS],
-    column: &[L],
-    slots: &[usize; 18],
-    samples: &[L],
-    sample_slots: &[usize; 18],
-    out: &mut [L],
-) {
+fn gather_down<L: Lanes>(ratios: &[L; RADIUS], column: &mut [L], samples: &[L], out: &mut [L]) {
     let zero = L::splat(0.0);
     let two = L::splat(2.0);
-    let out = &mut out[..R];
+    let (column, out) = (&mut column[..MAPS * (R + REACH)], &mut out[..R]);
     let mut maps = [[zero; R]; MAPS];
-    repeat!(m, MAPS, {
+    for m in 0..MAPS {
         let mut a = [zero; 18];
         repeat!(k, R + REACH, {
-            a[k] = column[slots[k] + m];
+            a[k] = column[MAPS * k + m];
+            if k >= R {
+                column[MAPS * (k - R) + m] = a[k];
+            }
             if k >= REACH {
                 maps[m][k - REACH] = weigh(ratios, &a, k - REACH);
             }
         });
-    });
+    }
     repeat!(row, R, {
-        let (s, d) = (samples[sample_slots[row]], samples[sample_slots[row] + 1]);
+        let (s, d) = (samples[2 * row], samples[2 * row + 1]);
         let by_squares = d.mul_add(maps[2][row], s * maps[1][row]);
         out[row] = by_squares.mul_add(two, maps[0][row]);
     });

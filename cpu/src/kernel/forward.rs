@@ -4,8 +4,8 @@ use msssim_core::ssim::{contrast_structure, luminance};
 use msssim_core::sum::Units;
 
 use super::{
-    COLUMNS, Memory, REACH, Rows, Scale, Tally, last_columns, moments, repeat, slots,
-    vertical_until, write_units,
+    COLUMNS, Memory, REACH, Rows, Scale, Tally, last_columns, moments, repeat, vertical_until,
+    write_units,
 };
 use crate::dispatch::Task;
 use crate::lanes::Lanes;
@@ -37,19 +37,17 @@ impl Task for Forward<'_> {
         let ratios = scale.ratios.map(L::splat);
         let products = scale.products.map(L::splat);
         let (c1, c2) = (L::splat(scale.c1), L::splat(scale.c2));
-        let samples: &[L] = L::vectors(&mut self.memory.samples);
+        let samples = L::vectors(&mut self.memory.samples);
         let columns = L::vectors(&mut self.memory.columns);
         let first_columns = L::vectors(&mut self.memory.first_columns);
         let windows: &[L] = L::vectors(&mut self.memory.windows);
-        let slots = slots::<R>(rows.first, 2);
 
         let mut tallies: [Tally<L>; R] = [[[L::splat(0.0); 3]; 2]; R];
         let (mut done, mut at) = (0, 0);
-        while at < segment {
-            done = vertical_until::<L, R>(
+        while at < rows.end() {
+            done = vertical_until::<L, R, true>(
                 &ratios,
                 segment,
-                &slots,
                 samples,
                 columns,
                 first_columns,

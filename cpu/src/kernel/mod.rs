@@ -10,11 +10,11 @@
 //!
 //! # Passes
 //!
-//! A *block* is `R` rows of windows. Its `R + 10` rows of `s = x + y - 1` and `d = x - y` are in a ring, column by
-//! column. For each column the vertical pass makes `R` rows of four sums, `s`, `d`, `s^2` and `d^2`, kept for the
+//! A *block* is `R` rows of windows. Its `R + 10` rows of `s = x + y - 1` and `d = x - y` are kept column by column, and
+//! the last ten move up for the next block. For each column the vertical pass makes `R` rows of four sums, `s`, `d`, `s^2` and `d^2`, kept for the
 //! last 16 columns; from them, four columns at a time, come the windows' moments, terms, and sums. Backward, the
 //! terms' derivatives take the same ways in the opposite order: they are kept for the last 16 columns, spread
-//! along the line into a second ring, and down the columns into the gradient.
+//! along the line, kept again, and spread down the columns into the gradient.
 //!
 //! Each pass reads and writes memory that the one before has just touched. What a block needs of a column is loaded
 //! just before it is used, so that eleven rows at most are in registers.
@@ -103,8 +103,8 @@ pub(crate) struct Rows {
     pub(crate) segments: usize,
     /// Images in a vector.
     pub(crate) images: usize,
-    /// The first row of windows.
-    pub(crate) first: usize,
+    /// Windows of a row.
+    pub(crate) width: usize,
     /// Rows of windows, at most the kernel's `R`.
     pub(crate) count: usize,
 }
@@ -152,21 +152,6 @@ impl Memory {
     }
 }
 
-/// Where the `R + 10` rows from row `first` on are in a ring of as many, `per_row` vectors each.
-#[inline(always)]
-fn slots<const R: usize>(first: usize, per_row: usize) -> [usize; 18] {
-    let mut slots = [0; 18];
-    let mut slot = first % (R + REACH);
-    for place in &mut slots[..R + REACH] {
-        *place = slot * per_row;
-        slot += 1;
-        if slot == R + REACH {
-            slot = 0;
-        }
-    }
-    slots
-}
-
 /// The weighted sum of eleven vectors from `a[first]` on, the centre's weight being 1.
 #[inline(always)]
 fn weigh<L: Lanes>(ratios: &[L; RADIUS], a: &[L; 18], first: usize) -> L {
@@ -188,66 +173,88 @@ fn weigh_all<L: Lanes>(products: &[L; RADIUS + 1], a: &[L; 18], first: usize) ->
 }
 
 /// The vertical pass over one column: `R` rows of sums of `s`, `s^2`, `d` and `d^2`, one after the other.
+///
+/// Where it `SHIFTS`, the last ten rows move up, to be the first ones of the next block.
 #[inline(always)]
-fn vertical<L: Lanes, const R: usize>(
+fn vertical<L: Lanes, const R: usize, const SHIFTS: bool>(
     ratios: &[L; RADIUS],
-    column: &[L],
-    slots: &[usize; 18],
+    column: &mut [L],
     out: &mut [L],
 ) {
     let zero = L::splat(0.0);
-    let out = &mut out[..4 * R];
-    repeat!(m, 2, {
+    let (column, out) = (&mut column[..2 * (R + REACH)], &mut out[..4 * R]);
+    // Loops of two, so that what one has loaded is not kept, in want of registers in memory, for the other.
+    for m in 0..2 {
         let mut a = [zero; 18];
         repeat!(k, R + REACH, {
-            a[k] = column[slots[k] + m];
+            a[k] = column[2 * k + m];
             if k >= REACH {
                 out[2 * m * R + k - REACH] = weigh(ratios, &a, k - REACH);
             }
         });
+    }
+    for m in 0..2 {
         let mut a = [zero; 18];
         repeat!(k, R + REACH, {
-            let v = column[slots[k] + m];
+            let v = column[2 * k + m];
             a[k] = v * v;
+            if SHIFTS && k >= R {
+                column[2 * (k - R) + m] = v;
+            }
             if k >= REACH {
                 out[(2 * m + 1) * R + k - REACH] = weigh(ratios, &a, k - REACH);
             }
         });
-    });
+    }
 }
 
 /// The vertical pass over all columns up to `limit`, of which those before `done` are made. Columns beyond the segment
 /// are the first ones of the next.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the parts of a kernel's memory")]
-fn vertical_until<L: Lanes, const R: usize>(
+fn vertical_until<L: Lanes, const R: usize, const SHIFTS: bool>(
     ratios: &[L; RADIUS],
     segment: usize,
-    slots: &[usize; 18],
-    samples: &[L],
+    samples: &mut [L],
     columns: &mut [L],
     first_columns: &mut [L],
     mut done: usize,
     limit: usize,
 ) -> usize {
     let per_column = 2 * (R + REACH);
-    while done < limit {
+    let from = done;
+    while done < limit.min(segment) {
+        let column = &mut samples[done * per_column..][..per_column];
         let out = &mut columns[done % KEPT * (4 * R + 1)..][..4 * R];
-        if done < segment {
-            let column = &samples[done * per_column..][..per_column];
-            vertical::<L, R>(ratios, column, slots, out);
-            if done < REACH {
-                let first = &mut first_columns[done * 4 * R..][..4 * R];
-                for (first, v) in first.iter_mut().zip(out) {
-                    *first = v.rotate_down();
-                }
-            }
-        } else {
-            out.copy_from_slice(&first_columns[(done - segment) * 4 * R..][..4 * R]);
+        vertical::<L, R, SHIFTS>(ratios, column, out);
+        done += 1;
+    }
+    for column in from..done.min(REACH) {
+        let out = &columns[column % KEPT * (4 * R + 1)..][..4 * R];
+        let first = &mut first_columns[column * 4 * R..][..4 * R];
+        for i in 0..4 * R {
+            first[i] = out[i].rotate_down();
+        }
+    }
+    while done < limit {
+        let first = &first_columns[(done - segment) * 4 * R..][..4 * R];
+        let out = &mut columns[done % KEPT * (4 * R + 1)..][..4 * R];
+        for i in 0..4 * R {
+            out[i] = first[i];
         }
         done += 1;
     }
     done
+}
+
+/// Moves each column's last ten rows up, to be the first ones of the next block.
+#[inline(always)]
+fn shift<L: Lanes>(memory: &mut [L], columns: usize, rows: usize, per_row: usize) {
+    let per_column = (rows + REACH) * per_row;
+    for column in memory[..columns * per_column].chunks_exact_mut(per_column) {
+        for i in 0..REACH * per_row {
+            column[i] = column[i + rows * per_row];
+        }
+    }
 }
 
 /// The moments of four windows of one row, from the columns of vertical sums that they span.
@@ -264,7 +271,8 @@ fn moments<L: Lanes, const R: usize>(
         ($out:ident, $map:literal) => {
             let mut a = [zero; 18];
             repeat!(k, COLUMNS + REACH, {
-                a[k] = columns[k][$map * R + row];
+                // Says that the row is inside.
+                a[k] = columns[k][$map * R + row % R];
                 if k >= REACH {
                     $out[k - REACH] = weigh_all(products, &a, k - REACH);
                 }
@@ -322,10 +330,12 @@ fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) 
     }
 }
 
-/// Puts a line of `s` and one of `d` into the ring of samples, as row `row`.
+/// Puts a line of `s` and one of `d` into the columns of samples of a block.
 pub(crate) struct Load<'a> {
     pub(crate) segment: usize,
-    pub(crate) ring_rows: usize,
+    /// Rows of a block and what its windows reach beyond it.
+    pub(crate) rows: usize,
+    /// Which of them it is.
     pub(crate) row: usize,
     pub(crate) sum: &'a [f32],
     pub(crate) difference: &'a [f32],
@@ -338,14 +348,13 @@ impl Task for Load<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let samples = L::vectors(self.samples);
-        let slot = self.row % self.ring_rows * 2;
-        let per_column = self.ring_rows * 2;
+        let per_column = 2 * self.rows;
         let mut at = 0;
         while at < self.segment {
             let s = L::gather(self.sum, self.segment, at);
             let d = L::gather(self.difference, self.segment, at);
             repeat!(c, COLUMNS, {
-                let place = &mut samples[(at + c) * per_column + slot..][..2];
+                let place = &mut samples[(at + c) * per_column + 2 * self.row..][..2];
                 place[0] = s[c];
                 place[1] = d[c];
             });
@@ -354,11 +363,20 @@ impl Task for Load<'_> {
     }
 }
 
+impl Rows {
+    /// Columns from which on no lane has a window.
+    #[inline(always)]
+    fn end(&self) -> usize {
+        match self.segments {
+            1 => self.width.next_multiple_of(COLUMNS),
+            _ => self.segment,
+        }
+    }
+}
+
 /// Marks the windows among the lanes of each column.
 pub(crate) struct MarkWindows<'a> {
     pub(crate) rows: Rows,
-    /// Windows of a row.
-    pub(crate) width: usize,
     pub(crate) line: &'a mut [f32],
     pub(crate) windows: &'a mut [Block],
 }
@@ -372,13 +390,14 @@ impl Task for MarkWindows<'_> {
             segment,
             segments,
             images,
+            width,
             ..
         } = self.rows;
         for lane in 0..L::COUNT {
             let first = lane % segments * segment;
             for i in 0..segment {
                 // What is left of a vector holds no image, and must owe nothing to the next lane.
-                let is_window = first + i < self.width && lane < images * segments;
+                let is_window = first + i < width && lane < images * segments;
                 self.line[lane * segment + i] = f32::from_bits(if is_window { !0 } else { 0 });
             }
         }
