@@ -1,9 +1,10 @@
 //! The metric on threads: the suite that every backend runs, and equality with the portable form.
 
-use msssim_core::conformance::{self, Backend, Case, Output, hostile};
+use msssim_core::conformance::{self, Backend, Case, Output, Quantity, hostile};
 use msssim_cpu::{Error, Isa, MsSsim, Plane, Weighting};
 
 /// What this machine has.
+#[allow(clippy::print_stdout, reason = "what was not tested is said")]
 fn isas() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().filter(|isa| {
         let is_available = isa.is_available();
@@ -116,6 +117,39 @@ fn parity_of_any_bytes() {
         for output in &outputs {
             hostile::sound(&case, output);
         }
+    }
+}
+
+#[test]
+fn the_classes_agree_within_their_tolerance() {
+    let bound = |quantity| conformance::between_classes(quantity).bound;
+    let Some(isa) = isas().find(|isa| isa.is_fused()) else {
+        return;
+    };
+    for case in conformance::cases() {
+        let (plain, fused) = (portable(&case), on_threads(&case, isa, 1));
+        let metric = MsSsim::new(case.size, case.reference.len(), &case.params).unwrap();
+        let name = case.name;
+        // Errors of single windows average out, unless there are few.
+        let fewest = (0..case.params.scales).map(|scale| metric.plan().map_size(scale).area());
+        let few = bound(Quantity::Window) / (fewest.min().unwrap() as f64).sqrt();
+        let apart = (plain.score.value - fused.score.value).abs();
+        assert!(
+            apart <= bound(Quantity::Score) + few,
+            "{name}: scores {apart:e} apart"
+        );
+        let planes = plain.gradient.iter().flatten();
+        let largest = planes
+            .clone()
+            .fold(0.0f32, |largest, g| largest.max(g.abs()));
+        let apart = planes
+            .zip(fused.gradient.iter().flatten())
+            .fold(0.0f32, |apart, (a, b)| apart.max((a - b).abs()));
+        let allowed = (bound(Quantity::Gradient) + few) * f64::from(largest);
+        assert!(
+            f64::from(apart) <= allowed + conformance::gradient_floor(&case),
+            "{name}: gradients {apart:e} apart, the largest {largest:e}"
+        );
     }
 }
 

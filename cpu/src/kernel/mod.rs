@@ -19,6 +19,17 @@
 //! Each pass reads and writes memory that the one before has just touched. What a block needs of a column is loaded
 //! just before it is used, so that eleven rows at most are in registers.
 
+#![allow(
+    clippy::absurd_extreme_comparisons,
+    clippy::out_of_bounds_indexing,
+    reason = "`repeat!` has bodies for indices beyond its end, which are not run"
+)]
+#![allow(
+    clippy::manual_memcpy,
+    clippy::needless_range_loop,
+    reason = "plain loops, see `crate::lanes`"
+)]
+
 mod backward;
 mod forward;
 
