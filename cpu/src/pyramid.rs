@@ -20,6 +20,7 @@ const WORTH_A_THREAD: usize = 1 << 15;
 #[derive(Clone, Debug)]
 pub(crate) struct Pyramid {
     token: Token,
+    threads: usize,
     scales: Vec<Scale>,
     /// One for each band that may run at a time.
     scratch: Vec<Scratch>,
@@ -70,13 +71,16 @@ impl Pyramid {
         for scale in &scales {
             scratch.reserve(&scale.layout, images);
         }
-        let most = if images > 1 {
-            1
-        } else {
-            bands(plan.map_size(0), threads).len()
+        // Of one image; several are made by one thread.
+        let threads = if images > 1 { 1 } else { threads };
+        let count = |scale: usize| {
+            let (size, map) = (plan.scale_sizes()[scale], plan.map_size(scale));
+            bands(size, threads).len().max(bands(map, threads).len())
         };
+        let most = (0..scales.len()).map(count).max().unwrap_or(1);
         Self {
             token,
+            threads,
             scales,
             scratch: vec![scratch; most],
         }
@@ -131,7 +135,7 @@ impl Pyramid {
             let bands = split(
                 plan.map_size(scale),
                 &job,
-                self.scratch.len(),
+                self.threads,
                 rows,
                 coarser.first_mut(),
                 gradient,
@@ -167,7 +171,7 @@ impl Pyramid {
     ) {
         let halving = plan.params().halving;
         let token = self.token;
-        let threads = self.scratch.len();
+        let threads = self.threads;
         let mut finest = Some(finest);
         for scale in (0..self.scales.len()).rev() {
             let (own, coarser) = self.scales.split_at_mut(scale + 1);
@@ -218,6 +222,7 @@ fn run_all<T: Send>(tasks: Vec<T>, scratch: &mut [Scratch], run: impl Fn(T, &mut
         }
         return;
     }
+    assert!(tasks.len() <= scratch.len(), "a scratch for each task");
     let pairs = tasks.into_par_iter().zip(scratch);
     pairs.for_each(|(task, scratch)| run(task, scratch));
 }

@@ -1,7 +1,8 @@
 //! The metric on threads: the suite that every backend runs, and equality with the portable form.
 
+use msssim_core::conformance::images::texture_pair;
 use msssim_core::conformance::{self, Backend, Case, Output, Quantity, hostile};
-use msssim_cpu::{Error, Isa, MsSsim, Plane, Weighting};
+use msssim_cpu::{Border, Error, Halving, Isa, MsSsim, Negative, Params, Plane, Size, Weighting};
 
 /// What this machine has.
 #[allow(clippy::print_stdout, reason = "what was not tested is said")]
@@ -79,6 +80,70 @@ fn portable(case: &Case) -> Output {
     };
     case.run(|x, y, gradient| metric.differentiate(x, y, &weighting, gradient, &mut scratch))
         .unwrap()
+}
+
+/// Images that are large enough for several bands of rows, by every rule that the kernels know.
+fn large_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for border in [Border::Valid, Border::Replicate, Border::Reflect] {
+        for halving in [
+            Halving::Symmetric,
+            Halving::Zero,
+            Halving::Floor,
+            Halving::ReplicateFirst,
+        ] {
+            for (width, height) in [(401, 333), (212, 400)] {
+                let size = Size { width, height };
+                let params = Params {
+                    halving,
+                    scales: 3,
+                    negative: Negative::Signed,
+                    ..Params::WANG_2003.with_border(border)
+                };
+                let (x, y) = texture_pair(false, size);
+                let plane = |samples: Vec<u8>| vec![samples.into_iter().map(f32::from).collect()];
+                cases.push(Case {
+                    name: "several bands",
+                    params,
+                    size,
+                    reference: plane(x),
+                    distorted: plane(y),
+                    mask: None,
+                });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn bands_give_the_same_bits() {
+    for case in large_cases() {
+        let expected = portable(&case);
+        let what = format!("{} of {}", case.name, case.size);
+        for isa in isas() {
+            let one = on_threads(&case, isa, 1);
+            for threads in [2, 5] {
+                let several = on_threads(&case, isa, threads);
+                assert_eq!(
+                    several.score, one.score,
+                    "{what}, {isa:?}, {threads} threads"
+                );
+                assert!(
+                    several.gradient == one.gradient,
+                    "{what}, {isa:?}, {threads} threads"
+                );
+            }
+            if !isa.is_fused() {
+                assert_eq!(one.score, expected.score, "{what}, {:?}", case.params);
+                assert!(
+                    one.gradient == expected.gradient,
+                    "{what}, {:?}",
+                    case.params
+                );
+            }
+        }
+    }
 }
 
 /// The bits of an output; all NaN are one.
