@@ -47,29 +47,16 @@ pub fn source_row(border: Border, radius: usize, height: usize, row: usize, k: u
     }
 }
 
-/// The map rows whose windows touch any of the plane's rows `first..end`, as `first..end`.
+/// The row of the plane that row `row` of the extended plane is a copy of.
 ///
-/// A mirror image of a row is never nearer to a window than the row itself.
-pub fn touching_rows(
-    border: Border,
-    radius: usize,
-    height: usize,
-    first: usize,
-    end: usize,
-) -> (usize, usize) {
-    match border {
-        Border::Valid => (
-            first.saturating_sub(2 * radius),
-            end.min(height - 2 * radius),
-        ),
-        Border::Replicate | Border::Reflect => {
-            (first.saturating_sub(radius), (end + radius).min(height))
-        }
-    }
+/// The extended plane has `radius` rows more at either end where windows run over the border. Filtering is
+/// extending a plane on both axes and then summing whole windows; its adjoint takes the same two steps backwards.
+pub fn extended_row(border: Border, radius: usize, height: usize, row: usize) -> usize {
+    inside(border, height, row, line_padding(border, radius) / 2)
 }
 
 /// Samples that a line is extended by, both ends together, before the horizontal pass.
-pub(crate) const fn line_padding(border: Border, radius: usize) -> usize {
+pub const fn line_padding(border: Border, radius: usize) -> usize {
     match border {
         Border::Valid => 0,
         Border::Replicate | Border::Reflect => 2 * radius,
@@ -77,9 +64,16 @@ pub(crate) const fn line_padding(border: Border, radius: usize) -> usize {
 }
 
 /// Extends a line whose samples lie in the middle by what the border says is beyond its ends.
-pub(crate) fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
+#[inline]
+pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
+    if border == Border::Replicate {
+        let (first, last) = (line[beyond], line[end - 1]);
+        line[..beyond].fill(first);
+        line[end..].fill(last);
+        return;
+    }
     for k in 0..beyond {
         line[k] = line[beyond + inside(border, side, k, beyond)];
         line[end + k] = line[beyond + inside(border, side, end + k, beyond)];
@@ -87,7 +81,8 @@ pub(crate) fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
 }
 
 /// The adjoint of [`extend_line`]: the ends are added to the samples that they were copied from.
-fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
+#[inline]
+pub fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
     // One sum an end where all of it is one sample, so that rounding does not depend on the line's length.
@@ -104,14 +99,15 @@ fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
 
 /// The horizontal pass: `out[i]` is the weighted sum of `line[i..i + window.len()]`.
 ///
-/// `line` is longer than `out` by twice the radius. Taps at equal distance from the centre share a product.
+/// `line` is longer than `out` by twice the radius. Taps at equal distance from the centre share a product;
+/// they are [`Window::products`], since the vertical pass works with [`Window::ratios`].
 pub(crate) fn filter_line(window: &Window, line: &[f32], out: &mut [f32]) {
     let n = out.len();
     let at = |k: usize| &line[k..][..n];
     for (out, centre) in out.iter_mut().zip(at(window.radius)) {
-        *out = window.taps[0] * centre;
+        *out = window.products[0] * centre;
     }
-    for (distance, tap) in window.arms() {
+    for (distance, tap) in window.product_arms() {
         let (left, right) = (at(window.radius - distance), at(window.radius + distance));
         for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
             *out += tap * (left + right);
@@ -119,14 +115,28 @@ pub(crate) fn filter_line(window: &Window, line: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The adjoint of extending a line and [`filter_line`].
+/// The adjoint of [`filter_line`]: `line` receives the gradient by the extended line.
 ///
 /// `map` holds the gradient by the filtered line in its middle, with twice the radius of zeros at either end.
-/// `line` receives the gradient by the extended line, ends folded in: its middle is the result.
-pub(crate) fn filter_line_adjoint(border: Border, window: &Window, map: &[f32], line: &mut [f32]) {
+pub(crate) fn filter_line_adjoint(window: &Window, map: &[f32], line: &mut [f32]) {
     // The window is symmetric: its transpose is the window again, over zeros beyond the map.
     filter_line(window, map, line);
-    fold_line(border, window.radius, line);
+}
+
+/// The adjoint of the vertical pass: `line` is the weighted sum of the rows `row(k)`, where `row(k)` is the row of
+/// maps, filtered along the line, of which a window's tap `k` meets this row; zeros where there is none.
+pub(crate) fn vertical_adjoint<'r>(
+    window: &Window,
+    row: impl Fn(usize) -> &'r [f32],
+    line: &mut [f32],
+) {
+    line.copy_from_slice(row(window.radius));
+    for (distance, tap) in window.ratio_arms() {
+        let (above, below) = (row(window.radius - distance), row(window.radius + distance));
+        for ((line, above), below) in line.iter_mut().zip(above).zip(below) {
+            *line += tap * (above + below);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -154,14 +164,17 @@ mod tests {
         let mut samples = [0.0; 21];
         samples[10] = 1.0;
         let out = filter(Border::Valid, &window, &samples);
-        let taps: Vec<f32> = (0..window.len()).map(|k| window.tap(k)).collect();
+        let tap = |k: usize| window.products[k.abs_diff(window.radius)];
+        let taps: Vec<f32> = (0..window.len()).map(tap).collect();
         assert_eq!(out, taps);
     }
 
     #[test]
     fn a_constant_stays_itself_up_to_the_border() {
-        let out = filter(Border::Replicate, &Window::gaussian(1.5, 5), &[0.75; 4]);
-        assert!(out.iter().all(|v| (v - 0.75).abs() < 1e-6), "{out:?}");
+        let window = Window::gaussian(1.5, 5);
+        let out = filter(Border::Replicate, &window, &[0.75; 4]);
+        let expected = 0.75 * window.taps[0];
+        assert!(out.iter().all(|v| (v - expected).abs() < 1e-6), "{out:?}");
     }
 
     #[test]
@@ -191,34 +204,13 @@ mod tests {
                 map[10..][..v.len()].copy_from_slice(&v);
                 let half = line_padding(border, 5) / 2;
                 let mut line = vec![f32::NAN; n + 2 * half];
-                filter_line_adjoint(border, &window, &map, &mut line);
+                filter_line_adjoint(&window, &map, &mut line);
+                fold_line(border, 5, &mut line);
                 let (left, right) = (dot(&filtered, &v), dot(&u, &line[half..][..n]));
                 assert!(
                     (left - right).abs() < 1e-5,
                     "{border:?} {n}: {left} {right}"
                 );
-            }
-        }
-    }
-
-    #[test]
-    fn touching_rows_are_those_whose_windows_touch() {
-        for border in BORDERS {
-            for height in [11usize, 14, 40] {
-                let map = match border {
-                    Border::Valid => height - 10,
-                    _ => height,
-                };
-                for (first, end) in [(0, 1), (0, height), (5, 9), (height - 1, height)] {
-                    let touches = |row: &usize| {
-                        (0..11)
-                            .any(|k| (first..end).contains(&source_row(border, 5, height, *row, k)))
-                    };
-                    let expected: Vec<usize> = (0..map).filter(touches).collect();
-                    let (from, to) = touching_rows(border, 5, height, first, end);
-                    let actual: Vec<usize> = (from..to).collect();
-                    assert_eq!(actual, expected, "{border:?} {height} {first}..{end}");
-                }
             }
         }
     }

@@ -8,12 +8,12 @@
 //! a = dt/dE[s] - dt/dE[d],   b = dt/dE[s^2],   c = dt/dE[d^2]
 //! ```
 //!
-//! so three maps go back where four came. The maps exist one row at a time: a row is made, spread
-//! along its line, and added to the eleven rows of accumulators that its windows touched; a row of
-//! accumulators that no further window touches becomes a row of the gradient.
+//! so three maps go back where four came. The maps exist one row at a time: a row is made, spread along its
+//! line and kept in a ring of eleven; their weighted sum is a row of the gradient of the extended plane
+//! ([`crate::filter`]), which is added to the row that it was a copy of.
 
 use crate::apart::{TermApart, contrast, structure};
-use crate::filter::{filter_line_adjoint, line_padding, source_row, touching_rows};
+use crate::filter::{extended_row, filter_line_adjoint, fold_line, line_padding, vertical_adjoint};
 use crate::ssim::{Moments, contrast_structure, luminance};
 use crate::statistics::{Constants, Kind, Level, MomentLines, TermSums, Windowed, term_sums};
 
@@ -23,40 +23,34 @@ pub const fn gradient_scratch_len(width: usize, radius: usize) -> usize {
     let window = 2 * radius + 1;
     MomentLines::scratch_len(width, radius, true, true)
         + 4 * (width + 4 * radius)
-        + (width + 2 * radius)
-        + 4 * window * width
+        + 4 * (window + 1) * (width + 2 * radius)
 }
 
 /// The gradient of the sum of one scale's terms (`cs`, or `l cs` on the coarsest scale) by the
-/// distorted image of that scale, rows `first..first + gradient.len() / width`.
+/// distorted image of that scale.
 ///
 /// In units of samples scaled to [0, 1]; not yet scaled by the score's derivative by the mean.
-/// Calls `on_row` with the number and the sums of each map row in that same range, so that the
-/// forward pass comes for free.
+/// Calls `on_row` with the sums of each map row from the top down, so that the forward pass comes for free.
 ///
 /// # Panics
-/// If `gradient` is not whole rows of the scale, `scratch` is shorter than
+/// If `gradient` is shorter than the scale, `scratch` is shorter than
 /// [`gradient_scratch_len`], or terms are apart, which [`apart_gradient`] is for.
 pub fn gradient_rows(
     constants: &Constants,
     level: &Level<'_>,
-    first: usize,
     gradient: &mut [f32],
     scratch: &mut [f32],
-    mut on_row: impl FnMut(usize, TermSums),
+    mut on_row: impl FnMut(TermSums),
 ) {
     assert!(
         constants.kind != Kind::Apart,
         "terms apart have factors of their own"
     );
-    let rows = first..first + gradient.len() / level.size.width;
-    let term_maps = |row: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
-        if rows.contains(&row) {
-            on_row(row, term_sums(constants, lines));
-        }
+    let term_maps = |_: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
+        on_row(term_sums(constants, lines));
         write_maps(constants, lines, maps, margin);
     };
-    back(constants, level, first, gradient, scratch, term_maps);
+    back(constants, level, gradient, scratch, term_maps);
 }
 
 /// The gradient of the sum of one scale's terms, each times its weight: [`gradient_rows`] over the
@@ -81,7 +75,7 @@ pub fn weighted_gradient(
             }
         }
     };
-    back(constants, level, 0, gradient, scratch, term_maps);
+    back(constants, level, gradient, scratch, term_maps);
 }
 
 /// The gradient of the sums of luminance, contrast and structure of one scale, each times its factor.
@@ -99,71 +93,63 @@ pub fn apart_gradient(
     let term_maps = |_: usize, lines: &MomentLines<'_>, maps: &mut [f32], margin: usize| {
         write_maps_apart(constants, lines, factors, maps, margin);
     };
-    back(constants, level, 0, gradient, scratch, term_maps);
+    back(constants, level, gradient, scratch, term_maps);
 }
 
-/// Takes the maps that `term_maps` makes of each row of windows back to the samples, for rows
-/// `first..first + gradient.len() / width`.
+/// Takes the maps that `term_maps` makes of each row of windows back to the samples.
 fn back(
     constants: &Constants,
     level: &Level<'_>,
-    first: usize,
     gradient: &mut [f32],
     scratch: &mut [f32],
     mut term_maps: impl FnMut(usize, &MomentLines<'_>, &mut [f32], usize),
 ) {
-    let (border, window, width) = (constants.border, &constants.window, level.size.width);
-    let (radius, height) = (window.radius, level.size.height);
-    let end = first + gradient.len() / width;
-    let (map_first, map_end) = touching_rows(border, radius, height, first, end);
+    let (border, window, size) = (constants.border, &constants.window, level.size);
+    let radius = window.radius;
     let map_count = match constants.kind {
         Kind::Apart => 4,
         _ => 3,
     };
     // Zeros on either side of a map row before it is spread along its line.
     let margin = 2 * radius;
+    let gradient = &mut gradient[..size.area()];
 
-    let (mut lines, rest) = MomentLines::new(constants, level.size, level.mask.is_some(), scratch);
-    let map_width = constants.map_size(level.size).width;
-    let (maps, rest) = rest.split_at_mut(map_count * (map_width + 2 * margin));
-    let (line, rest) = rest.split_at_mut(width + line_padding(border, radius));
-    let accumulators = &mut rest[..map_count * window.len() * width];
+    let (mut lines, rest) = MomentLines::new(constants, size, level.mask.is_some(), scratch);
+    let map = constants.map_size(size);
+    let width = map.width + margin;
+    let (maps, rest) = rest.split_at_mut(map_count * (map.width + 2 * margin));
+    let (sums, rest) = rest.split_at_mut(map_count * width);
+    let rings = &mut rest[..map_count * window.len() * width];
     maps.fill(0.0);
-    accumulators.fill(0.0);
+    rings.fill(0.0);
+    gradient.fill(0.0);
 
-    let mut next = first;
-    for row in map_first..map_end {
-        lines.filter(constants, level, row);
-        term_maps(row, &lines, maps, margin);
-        for (map, accumulators) in maps
-            .chunks_exact(map_width + 2 * margin)
-            .zip(accumulators.chunks_exact_mut(window.len() * width))
-        {
-            filter_line_adjoint(border, window, map, line);
-            let line = &line[line_padding(border, radius) / 2..][..width];
-            for k in 0..window.len() {
-                let target = source_row(border, radius, height, row, k);
-                if (first..end).contains(&target) {
-                    let tap = window.tap(k);
-                    let sums = ring_row(accumulators, width, target);
-                    for (sum, v) in sums.iter_mut().zip(line) {
-                        *sum += tap * v;
-                    }
-                }
-            }
+    // Row `row` of the extended plane lies under the windows of map rows `row - margin` to `row`.
+    for row in 0..map.height + margin {
+        let is_map = row < map.height;
+        if is_map {
+            lines.filter(constants, level, row);
+            term_maps(row, &lines, maps, margin);
         }
-        while next < end && touching_rows(border, radius, height, next, next + 1).1 <= row + 1 {
-            let gradient = &mut gradient[(next - first) * width..][..width];
-            write_row(level, next, accumulators, map_count, gradient);
-            next += 1;
+        let maps = maps.chunks_exact(map.width + 2 * margin);
+        let rings = rings.chunks_exact_mut(window.len() * width);
+        for ((map, ring), sum) in maps.zip(rings).zip(sums.chunks_exact_mut(width)) {
+            let newest = &mut ring[row % window.len() * width..][..width];
+            if is_map {
+                filter_line_adjoint(window, map, newest);
+            } else {
+                newest.fill(0.0);
+            }
+            let of_tap = |k: usize| &ring[(row + 1 + k) % window.len() * width..][..width];
+            vertical_adjoint(window, of_tap, sum);
+        }
+        let target = extended_row(border, radius, size.height, row);
+        let line = gradient_line(constants, level, target, sums, map_count);
+        let gradient = &mut gradient[target * size.width..][..size.width];
+        for (gradient, v) in gradient.iter_mut().zip(line) {
+            *gradient += v;
         }
     }
-}
-
-/// Row `row` of a ring of as many rows as the window has: it never touches rows further apart.
-fn ring_row(ring: &mut [f32], width: usize, row: usize) -> &mut [f32] {
-    let rows = ring.len() / width;
-    &mut ring[row % rows * width..][..width]
 }
 
 /// Writes one row of the maps `a`, `b`, `c` into the middle of `maps`.
@@ -247,40 +233,35 @@ fn write_maps_apart(
     }
 }
 
-/// Turns one row of the rings into a row of the gradient, and clears it for its successor.
-fn write_row(
+/// One row of the gradient from the maps taken back to it, `sums`, which it is written over: that by row `row` of
+/// the plane or a copy of it.
+fn gradient_line<'s>(
+    constants: &Constants,
     level: &Level<'_>,
     row: usize,
-    rings: &mut [f32],
+    sums: &'s mut [f32],
     map_count: usize,
-    gradient: &mut [f32],
-) {
-    let width = level.size.width;
-    let len = rings.len() / map_count;
-    let mut rings = rings.chunks_exact_mut(len);
-    let [Some(a), Some(b), Some(c)] = [rings.next(), rings.next(), rings.next()] else {
-        return;
-    };
-    let [a, b, c] = [a, b, c].map(|ring| ring_row(ring, width, row));
-    let samples = level.sum[row * width..]
-        .iter()
-        .zip(&level.difference[row * width..]);
-    let maps = a.iter_mut().zip(b).zip(c);
-    for ((gradient, ((a, b), c)), (s, d)) in gradient.iter_mut().zip(maps).zip(samples.clone()) {
-        *gradient = *a + 2.0 * (s * *b - d * *c);
-        (*a, *b, *c) = (0.0, 0.0, 0.0);
-    }
-    if let Some(ring) = rings.next() {
-        let ring = ring_row(ring, width, row);
-        for ((gradient, by_sd), (s, d)) in gradient.iter_mut().zip(ring).zip(samples) {
+) -> &'s [f32] {
+    let (border, radius, width) = (constants.border, constants.window.radius, level.size.width);
+    let (a, rest) = sums.split_at_mut(sums.len() / map_count);
+    let (b, rest) = rest.split_at_mut(a.len());
+    let (c, by_sd) = rest.split_at_mut(a.len());
+    let at = row * width;
+    for (j, ((a, b), c)) in a.iter_mut().zip(b).zip(c).enumerate() {
+        let at = at + extended_row(border, radius, width, j);
+        let (s, d) = (level.sum[at], level.difference[at]);
+        *a += 2.0 * (s * *b - d * *c);
+        if let Some(by_sd) = by_sd.get(j) {
             // d(s d)/dy = d - s
-            *gradient += *by_sd * (d - s);
-            *by_sd = 0.0;
+            *a += by_sd * (d - s);
         }
     }
+    fold_line(border, radius, a);
+    let line = &mut a[line_padding(border, radius) / 2..][..width];
     if let Some(mask) = level.mask {
-        for (gradient, mask) in gradient.iter_mut().zip(&mask[row * width..]) {
-            *gradient *= mask;
+        for (v, mask) in line.iter_mut().zip(&mask[at..]) {
+            *v *= mask;
         }
     }
+    line
 }

@@ -446,8 +446,8 @@ impl MsSsim {
             for (scale, sums) in sums[..self.params.scales].iter_mut().enumerate() {
                 let level = self.level(levels, mask, scale);
                 let gradient = &mut gradients[self.offset(scale)..][..level.size.area()];
-                let add = |_, row| *sums += row;
-                gradient_rows(&self.constants[scale], &level, 0, gradient, lines, add);
+                let add = |row| *sums += row;
+                gradient_rows(&self.constants[scale], &level, gradient, lines, add);
             }
         }
         let (score, own) = self.conclude(&sums[..self.params.scales], 1, mask.is_some());
@@ -602,12 +602,13 @@ impl MsSsim {
         }
     }
 
-    /// The score of one channel from the sums of its scales' terms, and for each scale the factor
-    /// that turns the gradient of its sum, in samples scaled to [0, 1], into that of the score.
+    /// The score from the sums of its scales' terms over `planes` planes, one or all channels, and for each scale the
+    /// factor that turns the gradient of its sum, in samples scaled to [0, 1], into that of the score's share in the
+    /// mean over all channels.
     ///
     /// For terms that are together ([`Terms::ContrastStructure`]).
-    pub fn finish(&self, sums: &[TermSums]) -> (Score, [f64; MAX_SCALES]) {
-        let (score, factors) = self.conclude(sums, 1, false);
+    pub fn finish(&self, sums: &[TermSums], planes: usize) -> (Score, [f64; MAX_SCALES]) {
+        let (score, factors) = self.conclude(sums, planes, false);
         (score, factors.map(|[first, ..]| first))
     }
 
@@ -718,6 +719,7 @@ impl MsSsim {
 
 /// Row `row` of one scale's gradient: scales `fine`, the gradient of the scale's sum of terms, by
 /// `factor` and adds what is owed to `coarser`, the finished gradient of the next scale.
+#[inline(always)]
 pub fn combine_gradient_row(
     halving: Halving,
     size: Size,

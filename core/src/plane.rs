@@ -175,6 +175,31 @@ impl<'a> PlaneMut<'a> {
         self.size
     }
 
+    /// The same plane for a while.
+    pub fn reborrow(&mut self) -> PlaneMut<'_> {
+        PlaneMut {
+            samples: self.samples,
+            ..*self
+        }
+    }
+
+    /// The first `rows` rows, or all if there are fewer, and the others.
+    pub fn split_rows(self, rows: usize) -> (Self, Self) {
+        let rows = rows.min(self.size.height);
+        // The last row may end before its stride does.
+        let at = (rows * self.stride).min(self.samples.len());
+        let (upper, lower) = self.samples.split_at_mut(at);
+        let part = |samples, height| Self {
+            samples,
+            size: Size {
+                height,
+                ..self.size
+            },
+            stride: self.stride,
+        };
+        (part(upper, rows), part(lower, self.size.height - rows))
+    }
+
     /// Row `i`, counted from the top.
     ///
     /// # Panics
@@ -218,6 +243,22 @@ fn check_layout(len: usize, size: Size, stride: usize, step: usize) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn split_rows_are_the_rows() {
+        let mut samples = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0, 5.0, 6.0];
+        let size = Size {
+            width: 2,
+            height: 3,
+        };
+        let plane = PlaneMut::with_stride(&mut samples, size, 3).unwrap();
+        let (upper, mut rest) = plane.split_rows(1);
+        assert_eq!((upper.size().height, rest.size().height), (1, 2));
+        assert_eq!(rest.reborrow().row_mut(1), [5.0, 6.0]);
+        let (mut rest, nothing) = rest.split_rows(7);
+        assert_eq!((rest.size().height, nothing.size().height), (2, 0));
+        assert_eq!(rest.row_mut(0), [3.0, 4.0]);
+    }
 
     #[test]
     fn rows_follow_the_stride() {

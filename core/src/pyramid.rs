@@ -102,13 +102,19 @@ pub const fn scale_sizes(size: Size, params: &Params) -> [Size; MAX_SCALES] {
     sizes
 }
 
+/// The two rows of the finer scale that row `row` of the coarser one is made of, the upper one first, by the rules
+/// that take means of 2 x 2 samples; `None` is a row of zeros before the first.
+pub fn source_rows(halving: Halving, size: Size, row: usize) -> [Option<usize>; 2] {
+    sources(halving, size.height, is_shifted(halving, size), row)
+}
+
 /// The last row of the finer scale that row `row` of the coarser one is made of.
-pub(crate) fn last_source(halving: Halving, size: Size, row: usize) -> usize {
+pub fn last_source(halving: Halving, size: Size, row: usize) -> usize {
     match halving {
         Halving::Keep => row,
         Halving::LowPass97 => (2 * row + 4).min(size.height - 1),
         _ => {
-            let [first, second] = sources(halving, size.height, is_shifted(halving, size), row);
+            let [first, second] = source_rows(halving, size, row);
             first.max(second).unwrap_or(0)
         }
     }
@@ -161,17 +167,49 @@ pub(crate) fn halve_row_of<'r>(
         }
         _ => {}
     }
+    let rows = source_rows(halving, size, row).map(|source| source.map(&rows));
+    halve_rows(halving, size, rows, outside, coarse);
+}
+
+/// One row of the coarser scale from the two rows ([`source_rows`]) that it is made of, by the rules that take means
+/// of 2 x 2 samples.
+#[inline(always)]
+pub fn halve_rows(
+    halving: Halving,
+    size: Size,
+    rows: [Option<&[f32]>; 2],
+    outside: f32,
+    coarse: &mut [f32],
+) {
     let shifted = is_shifted(halving, size);
-    let rows = sources(halving, size.height, shifted, row).map(|source| source.map(&rows));
     let sample = |row: Option<&[f32]>, column: Option<usize>| match (row, column) {
         (Some(row), Some(column)) => row[column],
         _ => outside,
     };
-    for (j, coarse) in coarse.iter_mut().enumerate() {
-        let [left, right] = sources(halving, size.width, shifted, j);
-        let upper = sample(rows[0], left) + sample(rows[0], right);
-        let lower = sample(rows[1], left) + sample(rows[1], right);
-        *coarse = 0.25 * (upper + lower);
+    // Columns first: a vector of them at a time takes half the shuffles.
+    let halve = |j: usize| {
+        let [left, right] = sources(halving, size.width, shifted, j)
+            .map(|column| sample(rows[0], column) + sample(rows[1], column));
+        0.25 * (left + right)
+    };
+    // Away from the ends all rules take neighbours, which begin with the first or the second column.
+    let [upper, lower] = rows;
+    let (mut done, width) = (0, coarse.len());
+    if let (Some(upper), Some(lower), true) = (upper, lower, width > 2) {
+        let first = sources(halving, size.width, shifted, 1)[0].unwrap_or(2);
+        coarse[0] = halve(0);
+        let pairs = upper[first..]
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .zip(lower[first..].as_chunks::<2>().0);
+        for (coarse, (upper, lower)) in coarse[1..width - 1].iter_mut().zip(pairs) {
+            *coarse = 0.25 * ((upper[0] + lower[0]) + (upper[1] + lower[1]));
+        }
+        done = width - 1;
+    }
+    for (j, coarse) in coarse.iter_mut().enumerate().skip(done) {
+        *coarse = halve(j);
     }
 }
 
@@ -217,6 +255,7 @@ pub(crate) fn halve_sample(
 ///
 /// `coarse` is the coarser gradient, `halved(halving, size).area()` samples; `fine` is one row.
 /// A sample that took part twice (the mirrored last row or column) is owed twice.
+#[inline(always)]
 pub fn halve_row_adjoint(
     halving: Halving,
     size: Size,
@@ -253,10 +292,35 @@ pub fn halve_row_adjoint(
         return;
     };
     let coarse = &coarse[i * width..][..width];
-    for (j, fine) in fine.iter_mut().enumerate() {
+    let share = 0.25 * times;
+    let owe = |j: usize, fine: &mut f32| {
         if let Some((j, again)) = target(halving, size.width, shifted, j) {
-            *fine += 0.25 * times * again * coarse[j];
+            *fine += share * again * coarse[j];
         }
+    };
+    // Away from the ends pairs share a target, and count once, by all rules; they begin at the second or the third.
+    let of = |j: usize| target(halving, size.width, shifted, j).map(|(j, _)| j);
+    let first = match size.width {
+        0..8 => size.width,
+        _ if of(2) == of(3) => 2,
+        _ => 3,
+    };
+    fine[..first]
+        .iter_mut()
+        .enumerate()
+        .for_each(|(j, v)| owe(j, v));
+    let mut done = first;
+    if let Some(targets) = of(first).filter(|_| first < size.width) {
+        let pairs = (size.width - first - 2) / 2;
+        let (chunks, _) = fine[first..].as_chunks_mut::<2>();
+        for (fine, coarse) in chunks[..pairs].iter_mut().zip(&coarse[targets..]) {
+            fine[0] += share * coarse;
+            fine[1] += share * coarse;
+        }
+        done += 2 * pairs;
+    }
+    for (j, fine) in fine.iter_mut().enumerate().skip(done) {
+        owe(j, fine);
     }
 }
 

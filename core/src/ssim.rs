@@ -70,20 +70,21 @@ pub struct Term<T> {
 /// Contrast times structure, `cs = (Vs - Vd + 2 C2) / (Vs + Vd + 2 C2)`, in [-1, 1].
 ///
 /// Rounding can make a variance slightly negative; it counts as zero, which is what keeps `cs`
-/// from exceeding 1. With `c = 2 C2` and `D = Vs + Vd + c`,
-/// `dcs/dVs = 2 Vd / D^2` and `dcs/dVd = -2 (Vs + c) / D^2`.
+/// from exceeding 1. With `c = 2 C2` and `D = Vs + Vd + c` it is `1 - 2 Vd / D`, which is exactly 1 where `Vd`
+/// is 0 and never below -1, since `Vd / D` rounds to no more than 1; and
+/// `dcs/dVs = 2 Vd / D^2`, `dcs/dVd = -2 (Vs + c) / D^2`, all by one division.
 #[inline(always)]
 pub fn contrast_structure<T: Real>(m: Moments<T>, c2: T) -> Term<T> {
-    let (one, two) = (T::splat(1.0), T::splat(2.0));
+    let (zero, one, two) = (T::splat(0.0), T::splat(1.0), T::splat(2.0));
     let minus_two = T::splat(-2.0);
     let signal = (m.ss - m.s * m.s).at_least_zero() + two * c2;
     let noise = (m.dd - m.d * m.d).at_least_zero();
-    let denominator = signal + noise;
-    let scale = two / (denominator * denominator);
-    let by_vs = scale * noise;
-    let by_vd = (T::splat(0.0) - one) * scale * signal;
+    let inverse = one / (signal + noise);
+    let lost = (noise + noise) * inverse;
+    let by_vs = lost * inverse;
+    let by_vd = zero - (signal + signal) * inverse * inverse;
     Term {
-        value: (signal - noise) / denominator,
+        value: one - lost,
         by: Moments {
             s: minus_two * m.s * by_vs,
             d: minus_two * m.d * by_vd,

@@ -9,6 +9,7 @@ use crate::plane::{Plane, Size};
 use crate::real::Real;
 use crate::sample::Sample;
 use crate::ssim::{Moments, contrast_structure, luminance};
+use crate::sum::sum_terms;
 use crate::window::Window;
 
 /// Which terms a scale has.
@@ -148,6 +149,7 @@ pub const SATURATION: f32 = 1_048_576.0;
 /// One row of `s = x + y - 1` and `d = x - y`, with samples scaled from `data_range` to 1.
 ///
 /// Samples beyond [`SATURATION`] data ranges, infinite ones included, count as that far; NaN stays.
+#[inline(always)]
 pub fn sum_and_difference_row<X: Sample, Y: Sample>(
     reference: impl Iterator<Item = X>,
     distorted: impl Iterator<Item = Y>,
@@ -181,6 +183,7 @@ pub(crate) fn centred_row<T: Sample>(
 }
 
 /// [`sum_and_difference_row`] for row `row` of two planes of one size, however they lie in memory.
+#[inline(always)]
 pub fn sum_and_difference<X: Sample, Y: Sample>(
     reference: &Plane<'_, X>,
     distorted: &Plane<'_, Y>,
@@ -440,10 +443,10 @@ fn vertical_pass<'r>(
 ) {
     let centre = row(window.radius);
     for ((line, square), v) in line.iter_mut().zip(squares.iter_mut()).zip(centre) {
-        *line = window.taps[0] * v;
-        *square = window.taps[0] * (v * v);
+        *line = *v;
+        *square = v * v;
     }
-    for (distance, tap) in window.arms() {
+    for (distance, tap) in window.ratio_arms() {
         let (above, below) = (row(window.radius - distance), row(window.radius + distance));
         let sums = line.iter_mut().zip(squares.iter_mut());
         for ((line, square), (a, b)) in sums.zip(above.iter().zip(below)) {
@@ -457,8 +460,8 @@ fn vertical_pass<'r>(
 fn vertical_sum(window: &Window, line: &mut [f32], value: impl Fn(usize, usize) -> f32) {
     let centre = window.radius;
     for (j, line) in line.iter_mut().enumerate() {
-        let mut sum = window.taps[0] * value(centre, j);
-        for (distance, tap) in window.arms() {
+        let mut sum = value(centre, j);
+        for (distance, tap) in window.ratio_arms() {
             sum += tap * (value(centre - distance, j) + value(centre + distance, j));
         }
         *line = sum;
@@ -467,7 +470,7 @@ fn vertical_sum(window: &Window, line: &mut [f32], value: impl Fn(usize, usize) 
 
 /// Sums `f64` terms of a row in eight interleaved partial sums, added pairwise: a fixed order that
 /// does not wait for one addition to finish before the next begins.
-pub(crate) fn sum_row(terms: impl Iterator<Item = f32>) -> f64 {
+fn sum_weighted(terms: impl Iterator<Item = f32>) -> f64 {
     let mut lanes = [0.0f64; 8];
     for (i, term) in terms.enumerate() {
         lanes[i % 8] += f64::from(term);
@@ -542,15 +545,15 @@ pub(crate) fn term_sums(constants: &Constants, lines: &MomentLines<'_>) -> TermS
     let mut sums = TermSums::default();
     if lines.masked() {
         let weighted = |w: Windowed<f32>, term: f32| w.weight * term;
-        sums.cs = sum_row(lines.windows().map(|w| weighted(w, cs(w.moments))));
+        sums.cs = sum_weighted(lines.windows().map(|w| weighted(w, cs(w.moments))));
         if kind == Kind::Ssim {
-            sums.ssim = sum_row(lines.windows().map(|w| weighted(w, ssim(w.moments))));
+            sums.ssim = sum_weighted(lines.windows().map(|w| weighted(w, ssim(w.moments))));
         }
-        sums.weight = sum_row(lines.windows().map(|w| w.weight));
+        sums.weight = sum_weighted(lines.windows().map(|w| w.weight));
     } else {
-        sums.cs = sum_row(lines.iter().map(cs));
+        sums.cs = sum_terms(lines.iter().map(cs));
         if kind == Kind::Ssim {
-            sums.ssim = sum_row(lines.iter().map(ssim));
+            sums.ssim = sum_terms(lines.iter().map(ssim));
         }
     }
     sums
@@ -604,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_sum_is_the_sum() {
-        assert_eq!(sum_row((1..=21).map(|v| v as f32)), 231.0);
+    fn a_weighted_row_sums_to_its_sum() {
+        assert_eq!(sum_weighted((1..=21).map(|v| v as f32)), 231.0);
     }
 }

@@ -8,6 +8,10 @@ pub struct Window {
     /// `taps[k]` weighs the two samples at distance `k`; all weights sum to 1, and those beyond the
     /// radius are 0.
     pub taps: [f32; MAX_RADIUS + 1],
+    /// The taps over the centre's: what the vertical pass uses, whose centre then costs no product.
+    pub ratios: [f32; MAX_RADIUS + 1],
+    /// The taps times the centre's, for the horizontal pass, which puts that right.
+    pub products: [f32; MAX_RADIUS + 1],
     /// Taps on either side of the centre; 5 in Wang et al. (2004), an 11 x 11 window.
     pub radius: usize,
 }
@@ -28,8 +32,23 @@ impl Window {
             *weight = libm::exp(-0.5 * distance * distance);
             sum += if k == 0 { *weight } else { 2.0 * *weight };
         }
+        let centre = weights[0];
+        let ratios = weights.map(|weight| (weight / centre) as f32);
+        let mut products = weights.map(|weight| (weight * centre / (sum * sum)) as f32);
+        // Were the weights of a window to sum to 1 + e, a flat region would have a variance of -e E[s]^2 in every
+        // window, which does not average out. So each tap, down to the smallest that matters, takes up what
+        // rounding has cost so far.
+        for k in 0..=radius {
+            let missing = 1.0 / line(&ratios) - line(&products);
+            if products[k] > 1e-4 {
+                let share = if k == 0 { missing } else { missing / 2.0 };
+                products[k] = (f64::from(products[k]) + share) as f32;
+            }
+        }
         Self {
             taps: weights.map(|weight| (weight / sum) as f32),
+            ratios,
+            products,
             radius,
         }
     }
@@ -44,9 +63,15 @@ impl Window {
         false
     }
 
-    /// The taps off the centre with their distances from it.
-    pub(crate) fn arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let taps = self.taps[..=self.radius].iter().copied();
+    /// What the vertical pass weighs samples off the centre with, and their distances from it.
+    pub(crate) fn ratio_arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let taps = self.ratios[..=self.radius].iter().copied();
+        taps.enumerate().skip(1)
+    }
+
+    /// The same of the horizontal pass.
+    pub(crate) fn product_arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
+        let taps = self.products[..=self.radius].iter().copied();
         taps.enumerate().skip(1)
     }
 
@@ -54,6 +79,12 @@ impl Window {
     pub fn tap(&self, k: usize) -> f32 {
         self.taps[k.abs_diff(self.radius)]
     }
+}
+
+/// The sum of all taps of a window of which `taps` are the distinct ones.
+fn line(taps: &[f32]) -> f64 {
+    let arms: f64 = taps[1..].iter().copied().map(f64::from).sum();
+    f64::from(taps[0]) + 2.0 * arms
 }
 
 #[cfg(test)]
@@ -66,6 +97,8 @@ mod tests {
             let window = Window::gaussian(sigma, 5);
             let sum: f64 = (0..window.len()).map(|k| f64::from(window.tap(k))).sum();
             assert!((sum - 1.0).abs() < 1e-7, "sigma {sigma}: {sum}");
+            let both = line(&window.ratios) * line(&window.products);
+            assert!((both - 1.0).abs() < 4e-9, "sigma {sigma}: {both}");
         }
     }
 

@@ -1,32 +1,99 @@
-//! The metric over a batch of small images, one image a task: what a training step needs.
+//! The metric over a batch of small images: what a training step needs.
+//!
+//! Several images share a vector, each in lanes of its own, so that images of a few pixels use all lanes too.
 
-use msssim_core::{ChannelPooling, Plane, PlaneMut};
+use msssim_core::{MAX_SCALES, Plane, PlaneMut, Size};
 use rayon::prelude::*;
 
+use crate::band::Layout;
+use crate::dispatch::Token;
 use crate::metric::MsSsim;
+use crate::pyramid::{Pyramid, Sums};
+use crate::rows::{Pair, Source};
 
 /// Memory for batches of up to a planned number of images; made by [`MsSsim::batch_workspace`].
 ///
 /// What it holds between calls does not matter.
 #[derive(Clone, Debug)]
 pub struct BatchWorkspace {
-    /// One image's scratch after another's.
-    scratch: Vec<f32>,
+    images: usize,
+    /// Planes side by side.
+    together: usize,
+    /// One for each group of planes side by side.
+    groups: Vec<Pyramid>,
+    /// Of each plane.
+    sums: Vec<Sums>,
+    factors: Vec<[f64; MAX_SCALES]>,
+    /// Scratch of the portable form, one image's after another's, where that is what runs.
+    portable: Vec<f32>,
+}
+
+/// Planes of images, one after the other.
+struct Planes<'a> {
+    size: Size,
+    reference: &'a [f32],
+    distorted: &'a [f32],
+    data_range: f64,
+}
+
+impl Source for Planes<'_> {
+    fn write(
+        &self,
+        token: Token,
+        image: usize,
+        row: usize,
+        sum: &mut [f32],
+        difference: &mut [f32],
+    ) {
+        let planes = [self.reference, self.distorted].map(|planes| {
+            let plane = &planes[image * self.size.area()..][..self.size.area()];
+            Plane::new(plane, self.size)
+        });
+        let [Ok(reference), Ok(distorted)] = planes else {
+            unreachable!("a plane has the plane's size")
+        };
+        let pair = Pair {
+            reference: &reference,
+            distorted: &distorted,
+            data_range: self.data_range,
+        };
+        pair.write(token, 0, row, sum, difference);
+    }
 }
 
 impl MsSsim {
     /// Memory for [`MsSsim::score_and_gradient_batch`] of up to `images` images.
     pub fn batch_workspace(&self, images: usize) -> BatchWorkspace {
+        let plan = self.plan();
+        if !self.has_kernels() {
+            return BatchWorkspace {
+                images,
+                together: 1,
+                groups: Vec::new(),
+                sums: Vec::new(),
+                factors: Vec::new(),
+                portable: vec![0.0; images * plan.gradient_scratch_len()],
+            };
+        }
+        let planes = images * plan.channels();
+        let threads = rayon::current_num_threads();
+        let count = planes.div_ceil(threads);
+        let together = Layout::side_by_side(self.token(), plan.map_size(0).width, count);
+        let group = Pyramid::new(plan, self.token(), together, 1);
         BatchWorkspace {
-            scratch: vec![0.0; images * self.plan().gradient_scratch_len()],
+            images,
+            together,
+            groups: vec![group; planes.div_ceil(together)],
+            sums: vec![Sums::default(); planes],
+            factors: vec![[0.0; MAX_SCALES]; planes],
+            portable: Vec::new(),
         }
     }
 
     /// Scores `scores.len()` images, each against its own reference, and writes the gradient of
     /// each image's score by its own distorted image.
     ///
-    /// The images are contiguous: `images x channels x height x width`. Each is computed on one
-    /// thread, so the results do not depend on how many there are.
+    /// The images are contiguous: `images x channels x height x width`. The results are those of each image by itself.
     ///
     /// # Panics
     /// If a slice does not hold that many images, or the workspace fewer.
@@ -39,66 +106,101 @@ impl MsSsim {
         scores: &mut [f64],
     ) {
         let plan = self.plan();
-        let (size, channels) = (plan.size(), plan.channels());
-        let image = channels * size.area();
+        let (area, channels) = (plan.size().area(), plan.channels());
+        let image = channels * area;
         let expected = scores.len() * image;
         let lengths = [reference.len(), distorted.len(), gradient.len()];
         assert!(
             lengths == [expected; 3],
             "reference, distorted and gradient hold {lengths:?} samples where {expected} are expected"
         );
-        let scratch_len = plan.gradient_scratch_len();
-        let images = workspace.scratch.len() / scratch_len;
         assert!(
-            images >= scores.len(),
-            "workspace for {images} images, {} given",
+            workspace.images >= scores.len(),
+            "workspace for {} images, {} given",
+            workspace.images,
             scores.len()
         );
-
-        let pairs = reference
-            .par_chunks_exact(image)
-            .zip(distorted.par_chunks_exact(image));
-        let results = gradient.par_chunks_exact_mut(image).zip(scores);
-        let tasks = pairs
-            .zip(results)
-            .zip(workspace.scratch.par_chunks_exact_mut(scratch_len));
-        tasks.for_each(|(((x, y), (gradient, score)), scratch)| {
-            if plan.params().channels == ChannelPooling::Means {
-                *score = self.score_together([x, y], gradient, scratch);
-                return;
-            }
-            let planes = x.chunks_exact(size.area()).zip(y.chunks_exact(size.area()));
-            *score = 0.0;
-            for ((x, y), gradient) in planes.zip(gradient.chunks_exact_mut(size.area())) {
-                let planes = [x, y].map(|samples| Plane::new(samples, size));
-                let [Ok(x), Ok(y)] = planes else {
-                    unreachable!("chunks are whole planes")
-                };
-                let (of_channel, by_sample) = plan.differentiate_channel(&x, &y, scratch);
-                gradient.copy_from_slice(by_sample);
-                *score += of_channel.value / channels as f64;
+        if workspace.groups.is_empty() {
+            self.batch_by_portable_form(workspace, [reference, distorted], gradient, scores);
+            return;
+        }
+        let BatchWorkspace {
+            together,
+            groups,
+            sums,
+            factors,
+            ..
+        } = workspace;
+        let group = *together * area;
+        let planes = scores.len() * channels;
+        let (sums, factors) = (&mut sums[..planes], &mut factors[..planes]);
+        let inputs = reference.par_chunks(group).zip(distorted.par_chunks(group));
+        let outputs = gradient
+            .par_chunks_mut(group)
+            .zip(sums.par_chunks_mut(*together));
+        let tasks = groups.par_iter_mut().zip(inputs).zip(outputs);
+        tasks.for_each(|((pyramid, (x, y)), (gradient, sums))| {
+            let source = Planes {
+                size: plan.size(),
+                reference: x,
+                distorted: y,
+                data_range: plan.params().data_range,
+            };
+            let mut planes: Vec<PlaneMut<'_>> = self.planes(gradient).collect();
+            pyramid.sums(plan, &source, sums, Some(&mut planes));
+        });
+        let images = sums.chunks_exact(channels).zip(scores);
+        for ((sums, score), factors) in images.zip(factors.chunks_exact_mut(channels)) {
+            let (of_image, of_channels) = self.finish(sums);
+            *score = of_image.value;
+            factors.copy_from_slice(&of_channels);
+        }
+        let outputs = gradient.par_chunks_mut(group);
+        let tasks = groups
+            .par_iter_mut()
+            .zip(outputs.zip(factors.par_chunks(*together)));
+        tasks.for_each(|(pyramid, (gradient, factors))| {
+            let planes = self.planes(gradient).zip(factors).enumerate();
+            for (image, (plane, factors)) in planes {
+                pyramid.combine(plan, factors, self.share(), image, plane);
             }
         });
     }
 
-    /// One image whose channels have one score together.
-    fn score_together(
+    /// The planes that follow each other in `samples`.
+    fn planes<'p>(&self, samples: &'p mut [f32]) -> impl Iterator<Item = PlaneMut<'p>> {
+        let size = self.plan().size();
+        let planes = samples.chunks_exact_mut(size.area());
+        planes.filter_map(move |plane| PlaneMut::new(plane, size).ok())
+    }
+
+    /// The batch by the portable form, one image a task.
+    fn batch_by_portable_form(
         &self,
-        [x, y]: [&[f32]; 2],
+        workspace: &mut BatchWorkspace,
+        [reference, distorted]: [&[f32]; 2],
         gradient: &mut [f32],
-        scratch: &mut [f32],
-    ) -> f64 {
+        scores: &mut [f64],
+    ) {
         let (plan, size) = (self.plan(), self.plan().size());
-        let planes = [x, y].map(|image| {
-            let planes = image.chunks_exact(size.area());
-            let planes = planes.flat_map(|plane| Plane::new(plane, size));
-            planes.collect::<Vec<Plane<'_>>>()
+        let image = plan.channels() * size.area();
+        let inputs = reference
+            .par_chunks_exact(image)
+            .zip(distorted.par_chunks_exact(image));
+        let outputs = gradient.par_chunks_exact_mut(image).zip(scores);
+        let scratch = workspace
+            .portable
+            .par_chunks_exact_mut(plan.gradient_scratch_len());
+        let tasks = inputs.zip(outputs).zip(scratch);
+        tasks.for_each(|(((x, y), (gradient, score)), scratch)| {
+            let [x, y] = [x, y].map(|image| {
+                let planes = image.chunks_exact(size.area());
+                let planes = planes.filter_map(|plane| Plane::new(plane, size).ok());
+                planes.collect::<Vec<Plane<'_>>>()
+            });
+            let mut gradient: Vec<PlaneMut<'_>> = self.planes(gradient).collect();
+            let of_image = plan.score_and_gradient(&x, &y, &mut gradient, scratch);
+            *score = of_image.map_or(f64::NAN, |score| score.value);
         });
-        let mut gradient: Vec<PlaneMut<'_>> = gradient
-            .chunks_exact_mut(size.area())
-            .flat_map(|plane| PlaneMut::new(plane, size))
-            .collect();
-        let score = plan.score_and_gradient(&planes[0], &planes[1], &mut gradient, scratch);
-        score.map_or(f64::NAN, |score| score.value)
     }
 }

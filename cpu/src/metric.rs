@@ -1,26 +1,26 @@
-//! The metric over threads: planes, images of a batch and strips of rows side by side.
+//! The metric over threads and vectors: planes and bands of rows side by side.
 //!
-//! Every number is made by the same calls as in `msssim_core`, in the same order, so the results
-//! are equal to its results bit for bit, for any number of threads: rows are computed anywhere,
-//! and their sums are added from the top down.
+//! Sums are of integers and rows are added from the top down, so results do not depend on the number of threads, nor
+//! on that of lanes; see [`Isa`] for what they do depend on.
 
-use msssim_core::gradient::{gradient_rows, gradient_scratch_len};
-use msssim_core::pyramid::halve_row;
-use msssim_core::statistics::{Level, TermSums, row_scratch_len, row_sums, sum_and_difference};
 use msssim_core::{
-    ChannelPooling, Error, MAX_SCALES, Mask, Params, Plane, PlaneMut, Pooling, Sample, Score, Size,
-    Terms, Weighting, combine_gradient_row,
+    ChannelPooling, Error, Halving, MAX_SCALES, Mask, Params, Plane, PlaneMut, Pooling, Sample,
+    Score, Size, Terms, Weighting,
 };
 use rayon::prelude::*;
 
-/// Rows of a scale that one task takes: enough to pay for the ten rows of overlap that a strip of
-/// the gradient filters twice, few enough to keep several threads busy on small images.
-const STRIP: usize = 64;
+use crate::dispatch::{Isa, Token};
+use crate::kernel::RADIUS;
+use crate::pyramid::{Pyramid, Sums};
+use crate::rows::Pair;
 
 /// MS-SSIM for images of one size, on the threads of the current rayon pool.
 ///
-/// Products pixel by pixel ([`Pooling::PixelProduct`]) and terms apart ([`Terms::Apart`]) take one thread a
-/// channel; channels pooled together ([`ChannelPooling::Means`]) and masks take one thread.
+/// Vectors and threads are for windows of 11 taps over any border, scales halved by means of 2 x 2, and terms
+/// pooled by means, whatever becomes of negative ones. Others take the portable form of [`msssim_core`]: products
+/// pixel by pixel ([`Pooling::PixelProduct`]), terms apart ([`Terms::Apart`]), other windows, the 9/7
+/// filter and no halving at all ([`Halving::LowPass97`], [`Halving::Keep`]) on one thread a channel, and masks and
+/// weights upstream ([`MsSsim::differentiate`]) on one thread.
 ///
 /// ```
 /// use msssim_cpu::{MsSsim, Params, Plane, Size};
@@ -36,6 +36,7 @@ const STRIP: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MsSsim {
     plan: msssim_core::MsSsim,
+    token: Token,
 }
 
 /// Memory that scoring one pair of images at a time needs; made by [`MsSsim::workspace`].
@@ -43,7 +44,9 @@ pub struct MsSsim {
 /// What it holds between calls does not matter.
 #[derive(Clone, Debug)]
 pub struct Workspace {
-    channels: Vec<Scales>,
+    plan: msssim_core::MsSsim,
+    /// One of each channel.
+    channels: Vec<Pyramid>,
     /// Scratch of the portable form, a channel after the other, where that is what runs.
     portable: Vec<f32>,
 }
@@ -58,43 +61,35 @@ impl Workspace {
     }
 }
 
-/// What runs side by side.
+/// What runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
-    /// Strips of rows of channels.
-    Strips,
-    /// Channels.
+    /// Kernels, over bands of rows.
+    Bands,
+    /// The portable form, channels side by side.
     Channels,
-    /// Nothing.
+    /// The portable form.
     Whole,
 }
 
-/// The scales of one channel, the finest first.
-type Scales = Vec<Scale>;
-
-/// One scale of one channel.
-#[derive(Clone, Debug)]
-struct Scale {
-    size: Size,
-    /// `s = x + y - 1`
-    sum: Vec<f32>,
-    /// `d = x - y`
-    difference: Vec<f32>,
-    gradient: Vec<f32>,
-    /// The sums of each map row's terms.
-    rows: Vec<TermSums>,
-    /// One strip's lines after another's.
-    scratch: Vec<f32>,
-}
-
 impl MsSsim {
-    /// Plans the metric for images of `size` with `channels` planes, each compared by itself.
+    /// Plans the metric for images of `size` with `channels` planes, each compared by itself, with the best
+    /// instructions that this machine has.
     ///
     /// # Errors
     /// Those of [`msssim_core::MsSsim::new`]; the smallest legal side is named.
     pub fn new(size: Size, channels: usize, params: &Params) -> Result<Self, Error> {
+        Self::with_isa(size, channels, params, Isa::best())
+    }
+
+    /// [`MsSsim::new`] with certain instructions.
+    ///
+    /// # Errors
+    /// As [`MsSsim::new`]; [`Error::Parameter`] where this machine does not have them.
+    pub fn with_isa(size: Size, channels: usize, params: &Params, isa: Isa) -> Result<Self, Error> {
         Ok(Self {
             plan: msssim_core::MsSsim::new(size, channels, params)?,
+            token: isa.check()?,
         })
     }
 
@@ -103,43 +98,53 @@ impl MsSsim {
         &self.plan
     }
 
-    /// Memory for scoring one pair of images at a time.
+    /// The instructions that run.
+    pub fn isa(&self) -> Isa {
+        self.token.isa()
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Memory for scoring one pair of images at a time, by as many threads as the current rayon pool has.
     pub fn workspace(&self) -> Workspace {
-        let radius = self.plan.params().radius;
-        let strip_scratch =
-            |width| gradient_scratch_len(width, radius).max(row_scratch_len(width, radius));
-        let scale = |&size: &Size| Scale {
-            size,
-            sum: vec![0.0; size.area()],
-            difference: vec![0.0; size.area()],
-            gradient: vec![0.0; size.area()],
-            rows: vec![TermSums::default(); size.height],
-            scratch: vec![0.0; size.height.div_ceil(STRIP) * strip_scratch(size.width)],
+        let route = self.route();
+        let channels = if route == Route::Bands {
+            self.plan.channels()
+        } else {
+            0
         };
-        let channel = || self.plan.scale_sizes().iter().map(scale).collect();
-        let portable = match self.route() {
-            Route::Strips => 0,
+        let threads = rayon::current_num_threads();
+        let pyramid = || Pyramid::new(&self.plan, self.token, 1, threads);
+        let portable = match route {
+            Route::Bands => 0,
             Route::Channels => self.plan.channels() * self.plan.gradient_scratch_len(),
             Route::Whole => self.plan.gradient_scratch_len(),
         };
         Workspace {
-            channels: (0..self.plan.channels()).map(|_| channel()).collect(),
+            plan: self.plan,
+            channels: (0..channels).map(|_| pyramid()).collect(),
             portable: vec![0.0; portable],
         }
     }
 
-    /// What runs side by side.
+    /// Whether the kernels know these parameters.
+    pub(crate) fn has_kernels(&self) -> bool {
+        let params = self.plan.params();
+        params.radius == RADIUS
+            && params.pooling == Pooling::Means
+            && params.terms == Terms::ContrastStructure
+            && !matches!(params.halving, Halving::LowPass97 | Halving::Keep)
+            && Pyramid::fits(&self.plan, self.token)
+    }
+
+    /// What runs.
     fn route(&self) -> Route {
-        let Params {
-            pooling,
-            terms,
-            channels,
-            ..
-        } = self.plan.params();
-        match (channels, pooling, terms) {
-            (ChannelPooling::Means, ..) => Route::Whole,
-            (_, Pooling::Means, Terms::ContrastStructure) => Route::Strips,
-            _ => Route::Channels,
+        match self.plan.params().channels {
+            _ if self.has_kernels() => Route::Bands,
+            ChannelPooling::Means => Route::Whole,
+            ChannelPooling::Scores => Route::Channels,
         }
     }
 
@@ -149,7 +154,7 @@ impl MsSsim {
     /// [`Error::ChannelMismatch`] or [`Error::SizeMismatch`] when an image does not fit the plan.
     ///
     /// # Panics
-    /// If `workspace` was made by a plan for another size.
+    /// If `workspace` was made by another plan.
     pub fn score<X: Sample, Y: Sample>(
         &self,
         workspace: &mut Workspace,
@@ -159,32 +164,28 @@ impl MsSsim {
         self.plan.check(reference.iter().map(Plane::size))?;
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.check_workspace(workspace);
-        if self.route() == Route::Whole {
-            return self
+        match self.route() {
+            Route::Whole => self
                 .plan
-                .score(reference, distorted, &mut workspace.portable);
+                .score(reference, distorted, &mut workspace.portable),
+            Route::Channels => {
+                let scratch = workspace
+                    .portable
+                    .par_chunks_exact_mut(self.plan.gradient_scratch_len());
+                let scores: Vec<Score> = scratch
+                    .zip(reference.par_iter().zip(distorted))
+                    .map(|(scratch, (x, y))| self.plan.score_channel(x, y, scratch))
+                    .collect();
+                Ok(Score::mean(scores))
+            }
+            Route::Bands => {
+                let pairs = reference.iter().zip(distorted);
+                let channels = workspace.channels.iter_mut().zip(pairs);
+                let sums = channels.map(|(pyramid, (x, y))| self.sums(pyramid, x, y, None));
+                let sums: Vec<Sums> = sums.collect();
+                Ok(self.finish(&sums).0)
+            }
         }
-        if self.route() == Route::Channels {
-            let scratch = workspace
-                .portable
-                .par_chunks_exact_mut(self.plan.gradient_scratch_len());
-            let scores: Vec<Score> = scratch
-                .zip(reference.par_iter().zip(distorted))
-                .map(|(scratch, (x, y))| self.plan.score_channel(x, y, scratch))
-                .collect();
-            return Ok(Score::mean(scores));
-        }
-        let scores: Vec<Score> = workspace
-            .channels
-            .par_iter_mut()
-            .zip(reference.par_iter().zip(distorted))
-            .map(|(scales, (x, y))| {
-                self.fill_pyramid(x, y, scales);
-                let sums = self.sums(scales);
-                self.plan.finish(&sums[..scales.len()]).0
-            })
-            .collect();
-        Ok(Score::mean(scores))
     }
 
     /// The score, and its gradient by `distorted`, see [`msssim_core::MsSsim::score_and_gradient`].
@@ -193,7 +194,7 @@ impl MsSsim {
     /// [`Error::ChannelMismatch`] or [`Error::SizeMismatch`] when an image does not fit the plan.
     ///
     /// # Panics
-    /// If `workspace` was made by a plan for another size.
+    /// If `workspace` was made by another plan.
     pub fn score_and_gradient<X: Sample, Y: Sample>(
         &self,
         workspace: &mut Workspace,
@@ -205,40 +206,96 @@ impl MsSsim {
         self.plan.check(distorted.iter().map(Plane::size))?;
         self.plan.check(gradient.iter().map(PlaneMut::size))?;
         self.check_workspace(workspace);
-        if self.route() == Route::Whole {
-            let scratch = &mut workspace.portable;
-            return self
-                .plan
-                .score_and_gradient(reference, distorted, gradient, scratch);
+        match self.route() {
+            Route::Whole => {
+                let scratch = &mut workspace.portable;
+                self.plan
+                    .score_and_gradient(reference, distorted, gradient, scratch)
+            }
+            Route::Channels => {
+                let scratch = workspace
+                    .portable
+                    .par_chunks_exact_mut(self.plan.gradient_scratch_len());
+                let scores: Vec<Score> = scratch
+                    .zip(reference.par_iter().zip(distorted).zip(gradient))
+                    .map(|(scratch, ((x, y), gradient))| {
+                        let (score, of_channel) = self.plan.differentiate_channel(x, y, scratch);
+                        let rows = of_channel.chunks_exact(self.plan.size().width);
+                        for (i, row) in rows.enumerate() {
+                            gradient.row_mut(i).copy_from_slice(row);
+                        }
+                        score
+                    })
+                    .collect();
+                Ok(Score::mean(scores))
+            }
+            Route::Bands => {
+                let pairs = reference.iter().zip(distorted).zip(&mut *gradient);
+                let channels = workspace.channels.iter_mut().zip(pairs);
+                let sums = channels.map(|(pyramid, ((x, y), gradient))| {
+                    self.sums(pyramid, x, y, Some(gradient.reborrow()))
+                });
+                let sums: Vec<Sums> = sums.collect();
+                let (score, factors) = self.finish(&sums);
+                let share = self.share();
+                let channels = workspace.channels.iter_mut().zip(gradient).zip(factors);
+                for ((pyramid, gradient), factors) in channels {
+                    pyramid.combine(&self.plan, &factors, share, 0, gradient.reborrow());
+                }
+                Ok(score)
+            }
         }
-        if self.route() == Route::Channels {
-            let scratch = workspace
-                .portable
-                .par_chunks_exact_mut(self.plan.gradient_scratch_len());
-            let scores: Vec<Score> = scratch
-                .zip(reference.par_iter().zip(distorted).zip(gradient))
-                .map(|(scratch, ((x, y), gradient))| {
-                    let (score, of_channel) = self.plan.differentiate_channel(x, y, scratch);
-                    write_rows(of_channel, gradient);
-                    score
-                })
-                .collect();
-            return Ok(Score::mean(scores));
+    }
+
+    /// The sums of one channel's scales, and each scale's gradient of its own sum.
+    fn sums<X: Sample, Y: Sample>(
+        &self,
+        pyramid: &mut Pyramid,
+        reference: &Plane<'_, X>,
+        distorted: &Plane<'_, Y>,
+        gradient: Option<PlaneMut<'_>>,
+    ) -> Sums {
+        let pair = Pair {
+            reference,
+            distorted,
+            data_range: self.plan.params().data_range,
+        };
+        let mut gradient: Vec<PlaneMut<'_>> = gradient.into_iter().collect();
+        let gradient = (!gradient.is_empty()).then_some(&mut gradient[..]);
+        let mut sums = [Sums::default()];
+        pyramid.sums(&self.plan, &pair, &mut sums, gradient);
+        sums[0]
+    }
+
+    /// What a plane's gradient is multiplied by in the end: one score of all channels is no mean over them, see
+    /// `msssim_core::MsSsim::differentiate`.
+    pub(crate) fn share(&self) -> f32 {
+        match self.plan.params().channels {
+            ChannelPooling::Scores => 1.0,
+            ChannelPooling::Means => self.plan.channels() as f32,
         }
-        let scores: Vec<Score> = workspace
-            .channels
-            .par_iter_mut()
-            .zip(reference.par_iter().zip(distorted).zip(gradient))
-            .map(|(scales, ((x, y), gradient))| {
-                self.fill_pyramid(x, y, scales);
-                let sums = self.sums_and_gradients(scales);
-                let (score, factors) = self.plan.finish(&sums[..scales.len()]);
-                self.combine_gradients(&factors, scales);
-                write_rows(&scales[0].gradient, gradient);
-                score
-            })
-            .collect();
-        Ok(Score::mean(scores))
+    }
+
+    /// The score from the sums of all channels, and each channel's factors of its scales' gradients.
+    pub(crate) fn finish(&self, sums: &[Sums]) -> (Score, Vec<[f64; MAX_SCALES]>) {
+        let scales = self.plan.params().scales;
+        match self.plan.params().channels {
+            ChannelPooling::Scores => {
+                let channels = sums.iter().map(|sums| self.plan.finish(&sums[..scales], 1));
+                let (scores, factors): (Vec<Score>, _) = channels.unzip();
+                (Score::mean(scores), factors)
+            }
+            ChannelPooling::Means => {
+                let mut all = Sums::default();
+                for sums in sums {
+                    for (all, sums) in all.iter_mut().zip(sums) {
+                        *all += *sums;
+                    }
+                }
+                let (score, factors) = self.plan.finish(&all[..scales], sums.len());
+                (score, vec![factors; sums.len()])
+            }
+        }
     }
 
     /// The score of a region; see [`msssim_core::MsSsim::score_region`]. `mask` was made by
@@ -284,183 +341,11 @@ impl MsSsim {
     }
 
     fn check_workspace(&self, workspace: &Workspace) {
-        let planned = self.plan.scale_sizes().iter();
-        let fits = workspace.channels.len() == self.plan.channels()
-            && workspace.channels[0]
-                .iter()
-                .map(|scale| &scale.size)
-                .eq(planned);
         assert!(
-            fits,
+            workspace.plan == self.plan,
             "the workspace was made for another plan than {} planes of {}",
             self.plan.channels(),
             self.plan.size()
         );
     }
-
-    /// Writes the sums and differences of all scales.
-    fn fill_pyramid<X: Sample, Y: Sample>(
-        &self,
-        x: &Plane<'_, X>,
-        y: &Plane<'_, Y>,
-        scales: &mut [Scale],
-    ) {
-        let Params {
-            data_range,
-            halving,
-            ..
-        } = *self.plan.params();
-        let Scale {
-            size,
-            sum,
-            difference,
-            ..
-        } = &mut scales[0];
-        strips(size.width, sum)
-            .zip(strips(size.width, difference))
-            .for_each(|((first, sum), (_, difference))| {
-                let rows = sum
-                    .chunks_exact_mut(size.width)
-                    .zip(difference.chunks_exact_mut(size.width));
-                for (i, (s, d)) in rows.enumerate() {
-                    sum_and_difference(x, y, first + i, data_range, s, d);
-                }
-            });
-        for coarse in 1..scales.len() {
-            let (finer, coarser) = scales.split_at_mut(coarse);
-            let (
-                fine,
-                Scale {
-                    size,
-                    sum,
-                    difference,
-                    ..
-                },
-            ) = (&finer[coarse - 1], &mut coarser[0]);
-            // Two zeros make a sum of -1.
-            for (plane, outside, out) in
-                [(&fine.sum, -1.0, sum), (&fine.difference, 0.0, difference)]
-            {
-                strips(size.width, out).for_each(|(first, out)| {
-                    for (i, row) in out.chunks_exact_mut(size.width).enumerate() {
-                        halve_row(halving, fine.size, plane, outside, first + i, row);
-                    }
-                });
-            }
-        }
-    }
-
-    /// The sums of every scale's terms.
-    fn sums(&self, scales: &mut [Scale]) -> [TermSums; MAX_SCALES] {
-        let mut sums = [TermSums::default(); MAX_SCALES];
-        for (
-            i,
-            Scale {
-                size,
-                sum,
-                difference,
-                rows,
-                scratch,
-                ..
-            },
-        ) in scales.iter_mut().enumerate()
-        {
-            let constants = self.plan.constants(i);
-            let level = Level {
-                size: *size,
-                sum,
-                difference,
-                mask: None,
-            };
-            let rows = &mut rows[..self.plan.map_size(i).height];
-            let lines = scratch.len() / size.height.div_ceil(STRIP);
-            rows.par_chunks_mut(STRIP)
-                .zip(scratch.par_chunks_mut(lines))
-                .enumerate()
-                .for_each(|(strip, (rows, lines))| {
-                    for (row, sums) in rows.iter_mut().enumerate() {
-                        *sums = row_sums(constants, &level, strip * STRIP + row, lines);
-                    }
-                });
-            sums[i] = total(rows);
-        }
-        sums
-    }
-
-    /// The sums of every scale's terms, and each scale's gradient of its own sum.
-    fn sums_and_gradients(&self, scales: &mut [Scale]) -> [TermSums; MAX_SCALES] {
-        let mut sums = [TermSums::default(); MAX_SCALES];
-        for (
-            i,
-            Scale {
-                size,
-                sum,
-                difference,
-                gradient,
-                rows,
-                scratch,
-            },
-        ) in scales.iter_mut().enumerate()
-        {
-            let constants = self.plan.constants(i);
-            let level = Level {
-                size: *size,
-                sum,
-                difference,
-                mask: None,
-            };
-            let lines = scratch.len() / size.height.div_ceil(STRIP);
-            strips(size.width, gradient)
-                .zip(rows.par_chunks_mut(STRIP))
-                .zip(scratch.par_chunks_mut(lines))
-                .for_each(|(((first, gradient), rows), lines)| {
-                    let on_row = |row: usize, sums| rows[row - first] = sums;
-                    gradient_rows(constants, &level, first, gradient, lines, on_row);
-                });
-            sums[i] = total(&rows[..self.plan.map_size(i).height]);
-        }
-        sums
-    }
-
-    /// From the coarsest scale to the finest: scaled gradients, and what is owed to coarser ones.
-    fn combine_gradients(&self, factors: &[f64; MAX_SCALES], scales: &mut [Scale]) {
-        let halving = self.plan.params().halving;
-        for i in (0..scales.len()).rev() {
-            let (fine, coarser) = scales.split_at_mut(i + 1);
-            let coarser = coarser.first().map(|scale| &scale.gradient[..]);
-            let (size, fine) = (fine[i].size, &mut fine[i]);
-            strips(size.width, &mut fine.gradient).for_each(|(first, rows)| {
-                for (row, fine) in rows.chunks_exact_mut(size.width).enumerate() {
-                    combine_gradient_row(halving, size, factors[i], coarser, first + row, fine);
-                }
-            });
-        }
-    }
-}
-
-/// Copies a plane without gaps to where the caller wants it.
-fn write_rows(from: &[f32], to: &mut PlaneMut<'_>) {
-    for (i, row) in from.chunks_exact(to.size().width).enumerate() {
-        to.row_mut(i).copy_from_slice(row);
-    }
-}
-
-/// The rows of a plane in strips, each with the number of its first row.
-fn strips(
-    width: usize,
-    plane: &mut [f32],
-) -> impl IndexedParallelIterator<Item = (usize, &mut [f32])> {
-    plane
-        .par_chunks_mut(STRIP * width)
-        .enumerate()
-        .map(|(i, rows)| (i * STRIP, rows))
-}
-
-/// From the top down, whoever computed the rows.
-fn total(rows: &[TermSums]) -> TermSums {
-    let mut total = TermSums::default();
-    for &row in rows {
-        total += row;
-    }
-    total
 }

@@ -1,15 +1,28 @@
 //! The metric on threads: the suite that every backend runs, and equality with the portable form.
 
-use msssim_core::conformance::{self, Backend, Case, Output, hostile};
-use msssim_cpu::{Error, MsSsim, Plane, Weighting};
+use msssim_core::conformance::images::texture_pair;
+use msssim_core::conformance::{self, Backend, Case, Output, Quantity, hostile};
+use msssim_cpu::{Border, Error, Halving, Isa, MsSsim, Negative, Params, Plane, Size, Weighting};
 
-fn on_threads(case: &Case, threads: usize) -> Output {
+/// What this machine has.
+#[allow(clippy::print_stdout, reason = "what was not tested is said")]
+fn isas() -> impl Iterator<Item = Isa> {
+    Isa::ALL.into_iter().filter(|isa| {
+        let is_available = isa.is_available();
+        if !is_available {
+            println!("skipped: this machine has no {isa:?}");
+        }
+        is_available
+    })
+}
+
+fn on_threads(case: &Case, isa: Isa, threads: usize) -> Output {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .unwrap();
     let run = || -> Result<Output, Error> {
-        let metric = MsSsim::new(case.size, case.reference.len(), &case.params)?;
+        let metric = MsSsim::with_isa(case.size, case.reference.len(), &case.params, isa)?;
         let mut workspace = metric.workspace();
         let mut memory = vec![f32::NAN; metric.plan().mask_len()];
         let mask = match &case.mask {
@@ -69,11 +82,86 @@ fn portable(case: &Case) -> Output {
         .unwrap()
 }
 
+/// Images that are large enough for several bands of rows, by every rule that the kernels know.
+fn large_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for border in [Border::Valid, Border::Replicate, Border::Reflect] {
+        for halving in [
+            Halving::Symmetric,
+            Halving::Zero,
+            Halving::Floor,
+            Halving::ReplicateFirst,
+        ] {
+            for (width, height) in [(401, 333), (212, 400)] {
+                let size = Size { width, height };
+                let params = Params {
+                    halving,
+                    scales: 3,
+                    negative: Negative::Signed,
+                    ..Params::WANG_2003.with_border(border)
+                };
+                let (x, y) = texture_pair(false, size);
+                let plane = |samples: Vec<u8>| vec![samples.into_iter().map(f32::from).collect()];
+                cases.push(Case {
+                    name: "several bands",
+                    params,
+                    size,
+                    reference: plane(x),
+                    distorted: plane(y),
+                    mask: None,
+                });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn bands_give_the_same_bits() {
+    for case in large_cases() {
+        let expected = portable(&case);
+        let what = format!("{} of {}", case.name, case.size);
+        for isa in isas() {
+            let one = on_threads(&case, isa, 1);
+            for threads in [2, 5] {
+                let several = on_threads(&case, isa, threads);
+                assert_eq!(
+                    several.score, one.score,
+                    "{what}, {isa:?}, {threads} threads"
+                );
+                assert!(
+                    several.gradient == one.gradient,
+                    "{what}, {isa:?}, {threads} threads"
+                );
+            }
+            if !isa.is_fused() {
+                assert_eq!(one.score, expected.score, "{what}, {:?}", case.params);
+                assert!(
+                    one.gradient == expected.gradient,
+                    "{what}, {:?}",
+                    case.params
+                );
+            }
+        }
+    }
+}
+
+/// The bits of an output; all NaN are one.
+fn bits(output: &Output) -> (Vec<u32>, u64) {
+    let samples = output.gradient.iter().flatten();
+    let gradient = samples.map(|g| if g.is_nan() { !0 } else { g.to_bits() });
+    let value = output.score.value;
+    let value = if value.is_nan() { !0 } else { value.to_bits() };
+    (gradient.collect(), value)
+}
+
 #[test]
 fn parity_of_any_bytes() {
+    let unfused: Vec<Isa> = isas().filter(|isa| !isa.is_fused()).collect();
+    let fused: Vec<Isa> = isas().filter(|isa| isa.is_fused()).collect();
     let generated = (0..1500).map(|seed| hostile::bytes(seed, 20 + seed as usize % 200));
     for data in generated.chain(hostile::corpus("parity")) {
-        hostile::parity(&data, |case| {
+        let on = |case: &Case, isa: Isa| {
             let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
             // The portable form says which masks are refused.
             if let Some(mask) = &case.mask {
@@ -81,33 +169,85 @@ fn parity_of_any_bytes() {
                 let plane = Plane::new(mask, case.size).ok()?;
                 metric.plan().mask(&plane, &mut memory).ok()?;
             }
-            Some(on_threads(case, 2))
-        });
+            Some(on_threads(case, isa, 2))
+        };
+        for isa in &unfused {
+            hostile::parity(&data, |case| on(case, *isa));
+        }
+        let case = hostile::case(&data);
+        let outputs: Vec<_> = fused.iter().filter_map(|isa| on(&case, *isa)).collect();
+        for pair in outputs.windows(2) {
+            assert_eq!(bits(&pair[0]), bits(&pair[1]), "{fused:?} of {case:?}");
+        }
+        for output in &outputs {
+            hostile::sound(&case, output);
+        }
+    }
+}
+
+#[test]
+fn the_classes_agree_within_their_tolerance() {
+    let bound = |quantity| conformance::between_classes(quantity).bound;
+    let Some(isa) = isas().find(|isa| isa.is_fused()) else {
+        return;
+    };
+    for case in conformance::cases() {
+        let (plain, fused) = (portable(&case), on_threads(&case, isa, 1));
+        let metric = MsSsim::new(case.size, case.reference.len(), &case.params).unwrap();
+        let name = case.name;
+        // Errors of single windows average out, unless there are few.
+        let fewest = (0..case.params.scales).map(|scale| metric.plan().map_size(scale).area());
+        let few = bound(Quantity::Window) / (fewest.min().unwrap() as f64).sqrt();
+        let apart = (plain.score.value - fused.score.value).abs();
+        assert!(
+            apart <= bound(Quantity::Score) + few,
+            "{name}: scores {apart:e} apart"
+        );
+        let planes = plain.gradient.iter().flatten();
+        let largest = planes
+            .clone()
+            .fold(0.0f32, |largest, g| largest.max(g.abs()));
+        let apart = planes
+            .zip(fused.gradient.iter().flatten())
+            .fold(0.0f32, |apart, (a, b)| apart.max((a - b).abs()));
+        let allowed = (bound(Quantity::Gradient) + few) * f64::from(largest);
+        assert!(
+            f64::from(apart) <= allowed + conformance::gradient_floor(&case),
+            "{name}: gradients {apart:e} apart, the largest {largest:e}"
+        );
     }
 }
 
 #[test]
 fn conformance_suite() {
-    let ran = conformance::run(Backend::Cpu, |case| Some(on_threads(case, 2)));
-    assert_eq!(ran, conformance::cases().len());
+    for isa in isas() {
+        let ran = conformance::run(Backend::Cpu, |case| Some(on_threads(case, isa, 2)));
+        assert_eq!(ran, conformance::cases().len());
+    }
 }
 
 #[test]
-fn any_number_of_threads_gives_the_portable_bits() {
+fn any_number_of_threads_gives_the_same_bits() {
     for case in conformance::cases() {
         let expected = portable(&case);
-        for threads in [1, 3] {
-            let actual = on_threads(&case, threads);
-            assert_eq!(
-                actual.score, expected.score,
-                "{}, {threads} threads",
-                case.name
-            );
-            assert!(
-                actual.gradient == expected.gradient,
-                "{}, {threads} threads",
-                case.name
-            );
+        let mut fused: Option<Output> = None;
+        for isa in isas() {
+            for threads in [1, 3] {
+                let actual = on_threads(&case, isa, threads);
+                let expected = match isa.is_fused() {
+                    false => &expected,
+                    true => fused.get_or_insert_with(|| actual.clone()),
+                };
+                let name = case.name;
+                assert_eq!(
+                    actual.score, expected.score,
+                    "{name}, {isa:?}, {threads} threads"
+                );
+                assert!(
+                    actual.gradient == expected.gradient,
+                    "{name}, {isa:?}, {threads} threads"
+                );
+            }
         }
     }
 }
@@ -115,38 +255,45 @@ fn any_number_of_threads_gives_the_portable_bits() {
 #[test]
 fn a_batch_is_its_images() {
     let cases = conformance::cases();
-    let case = cases
-        .iter()
-        .find(|case| case.name == "three channels")
-        .unwrap();
-    let metric = MsSsim::new(case.size, 3, &case.params).unwrap();
-    let [x, y] = [&case.reference, &case.distorted].map(|planes| planes.concat());
-    let (reference, distorted) = ([&x[..], &y[..]].concat(), [&y[..], &y[..]].concat());
-    let mut workspace = metric.batch_workspace(3);
-    let mut gradient = vec![f32::NAN; reference.len()];
-    let mut scores = [f64::NAN; 2];
-    metric.score_and_gradient_batch(
-        &mut workspace,
-        &reference,
-        &distorted,
-        &mut gradient,
-        &mut scores,
-    );
-    let expected = portable(case);
-    assert!(
-        (scores[0] - expected.score.value).abs() < 1e-15,
-        "the first image's score"
-    );
-    assert_eq!(scores[1], 1.0, "the second image is its own reference");
-    let (first, second) = gradient.split_at(x.len());
-    assert!(
-        first == expected.gradient.concat(),
-        "the first image's gradient"
-    );
-    assert!(
-        second.iter().all(|&g| g == 0.0),
-        "the second image's gradient"
-    );
+    for name in [
+        "three channels",
+        "a training patch of 33",
+        "products pixel by pixel",
+    ] {
+        let case = cases.iter().find(|case| case.name == name).unwrap();
+        let channels = case.reference.len();
+        for isa in isas() {
+            let metric = MsSsim::with_isa(case.size, channels, &case.params, isa).unwrap();
+            let [x, y] = [&case.reference, &case.distorted].map(|planes| planes.concat());
+            let expected = on_threads(case, isa, 1);
+            // One image differs, the others are their own references; as many as leave a vector partly empty.
+            for (images, distorted) in [(1, 0), (2, 1), (19, 17)] {
+                let mut samples = vec![y.clone(); images];
+                let other = samples.concat();
+                samples[distorted] = x.clone();
+                let mut workspace = metric.batch_workspace(images + 1);
+                let mut gradient = vec![f32::NAN; other.len()];
+                let mut scores = vec![f64::NAN; images];
+                metric.score_and_gradient_batch(
+                    &mut workspace,
+                    &samples.concat(),
+                    &other,
+                    &mut gradient,
+                    &mut scores,
+                );
+                for (image, gradient) in gradient.chunks_exact(x.len()).enumerate() {
+                    let what = format!("{name}, {isa:?}, image {image} of {images}");
+                    if image == distorted {
+                        assert_eq!(scores[image], expected.score.value, "{what}");
+                        assert!(gradient == expected.gradient.concat(), "{what}");
+                    } else {
+                        assert_eq!(scores[image], 1.0, "{what}");
+                        assert!(gradient.iter().all(|&g| g == 0.0), "{what}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

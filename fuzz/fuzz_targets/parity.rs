@@ -1,13 +1,14 @@
-//! The threads of `msssim-cpu` against the portable form, bit for bit.
+//! `msssim-cpu` against the portable form: bit for bit without fused instructions, and sound with all the machine has,
+//! which are the same bits among each other.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use msssim_core::conformance::{Case, Output, hostile};
-use msssim_cpu::{MsSsim, Plane, Weighting};
+use msssim_cpu::{Isa, MsSsim, Plane, Weighting};
 
-fn on_threads(case: &Case) -> Option<Output> {
-    let metric = MsSsim::new(case.size, case.reference.len(), &case.params).ok()?;
+fn on(case: &Case, isa: Isa) -> Option<Output> {
+    let metric = MsSsim::with_isa(case.size, case.reference.len(), &case.params, isa).ok()?;
     let mut workspace = metric.workspace();
     let mut memory = vec![f32::NAN; metric.plan().mask_len()];
     let Some(mask) = &case.mask else {
@@ -24,4 +25,19 @@ fn on_threads(case: &Case) -> Option<Output> {
         .ok()
 }
 
-fuzz_target!(|data: &[u8]| hostile::parity(data, on_threads));
+fuzz_target!(|data: &[u8]| {
+    let available = || Isa::ALL.into_iter().filter(|isa| isa.is_available());
+    for isa in available().filter(|isa| !isa.is_fused()) {
+        hostile::parity(data, |case| on(case, isa));
+    }
+    let case = hostile::case(data);
+    let outputs: Vec<Output> = available()
+        .filter(|isa| isa.is_fused())
+        .filter_map(|isa| on(&case, isa))
+        .collect();
+    for output in &outputs {
+        hostile::sound(&case, output);
+        // In words, in which NaN equals NaN.
+        assert_eq!(format!("{output:?}"), format!("{:?}", outputs[0]), "of {case:?}");
+    }
+});

@@ -290,6 +290,19 @@ fn gradient_bits(output: &Output) -> Vec<u32> {
         .collect()
 }
 
+/// Of any images, a score is at most 1, and finite where samples are finite, as the gradient is.
+///
+/// # Panics
+/// If it is not.
+pub fn sound(case: &Case, output: &Output) {
+    let value = output.score.value;
+    assert!(value <= 1.0 || value.is_nan(), "{value} of {case:?}");
+    if is_finite(case) {
+        let finite = output.gradient.iter().flatten().all(|g| g.is_finite());
+        assert!(finite && value.is_finite(), "{output:?} of {case:?}");
+    }
+}
+
 fn planes(all: &[Vec<f32>], size: Size) -> Option<Vec<Plane<'_>>> {
     all.iter()
         .map(|samples| Plane::new(samples, size).ok())

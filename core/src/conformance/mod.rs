@@ -33,7 +33,7 @@ use crate::reference::{Reference, ms_ssim_of_channels};
 use crate::score::Score;
 
 pub use cases::{Case, cases};
-pub use tolerance::{Backend, Quantity, Tolerance, tolerance};
+pub use tolerance::{Backend, Quantity, Tolerance, between_classes, tolerance};
 
 /// What a backend makes of a case.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ fn slopes(channel: &Reference, params: &Params) -> Vec<f64> {
 ///
 /// In flat regions the gradient is a difference of two terms as large as d / C2 that nearly cancel;
 /// each carries half a unit in the last place of `f32`. Spread over the image's pixels.
-fn gradient_floor(case: &Case) -> f64 {
+pub fn gradient_floor(case: &Case) -> f64 {
     let c2 = case.params.k2 * case.params.k2;
     f64::from(f32::EPSILON) / (2.0 * c2 * case.params.data_range * case.size.area() as f64)
 }

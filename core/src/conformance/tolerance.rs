@@ -55,3 +55,21 @@ pub fn tolerance(backend: Backend, quantity: Quantity) -> Tolerance {
     };
     Tolerance { bound, reason }
 }
+
+/// How far apart results may be of which one class rounds a product and a sum once, the other twice.
+pub fn between_classes(quantity: Quantity) -> Tolerance {
+    let (bound, reason) = match quantity {
+        Quantity::Score | Quantity::ScaleMean => {
+            (1e-6, "the roundings of single windows, which average out")
+        }
+        Quantity::Window => (
+            2e-5,
+            "a rounding of 2^-24 in sums of squares of up to 1, divided by no less than 2 C2",
+        ),
+        Quantity::Gradient => (
+            1e-5,
+            "as far as either may be from the reference: both are of `f32` and not of each other",
+        ),
+    };
+    Tolerance { bound, reason }
+}

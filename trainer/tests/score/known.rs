@@ -10,7 +10,8 @@ fn known_scores_of_colour_images() {
     };
     let board = |i: u32| folder.join(format!("checkerboard{i}.png"));
     // tensorflow/python/ops/image_ops_test.py, MultiscaleSSIMTest, "values produced by Matlab".
-    for (a, b, score) in [(1, 2, "0.091016"), (1, 3, "0.091025"), (2, 3, "0.999567")] {
+    // The second is 0.09102547 in float64: on which side of the half its last digit falls is a matter of rounding.
+    for (a, b, score) in [(1, 2, 0.091016), (1, 3, 0.091025), (2, 3, 0.999567)] {
         let line = printed(&[
             "score",
             text(&board(a)),
@@ -18,7 +19,8 @@ fn known_scores_of_colour_images() {
             "--channels",
             "rgb",
         ]);
-        assert_eq!(line.trim(), score);
+        let printed: f64 = line.trim().parse().unwrap();
+        assert!((printed - score).abs() < 1.1e-6, "{printed} for {score}");
     }
 }
 

@@ -1,0 +1,438 @@
+//! A band: consecutive rows of one scale, on one thread, from their samples to their sums, the next scale's samples
+//! and the gradient.
+
+use std::ops::Range;
+
+use msssim_core::filter::{extend_line, extended_row, fold_line, line_padding};
+use msssim_core::pyramid::{last_source, source_rows};
+use msssim_core::statistics::Constants;
+use msssim_core::sum::Units;
+use msssim_core::{Border, Halving, PlaneMut, Size};
+
+use crate::dispatch::Token;
+use crate::kernel::{
+    Backward, Forward, Load, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
+    SHORTEST_SEGMENT, Scale,
+};
+use crate::rows::{Add, Halve, Source};
+
+/// Bands begin at a multiple of this: of every kernel's rows.
+pub(crate) const BAND_STEP: usize = 8;
+
+/// Rows of a band at least: those of the gradient that are added to one row, and those that a band makes again of
+/// the one above.
+pub(crate) const SHORTEST_BAND: usize = 32;
+
+/// Columns of a segment where several images are side by side, at most.
+const LONGEST_OF_BATCH: usize = 240;
+
+/// Rows of windows that a band makes again for its gradient.
+const WARM_UP: usize = REACH.next_multiple_of(Backward::ROWS);
+
+/// How the lines of a scale lie in vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    token: Token,
+    /// Columns of a segment.
+    segment: usize,
+    /// Segments of an image.
+    segments: usize,
+}
+
+impl Layout {
+    /// The layout with the least work for `images` images side by side, with maps `width` wide.
+    pub(crate) fn new(token: Token, width: usize, images: usize) -> Self {
+        let columns = width + REACH;
+        let of = |token: Token| {
+            let segment = columns.div_ceil(token.lanes() / images);
+            let segment = segment.max(SHORTEST_SEGMENT).next_multiple_of(SEGMENT_STEP);
+            Self {
+                token,
+                segment,
+                segments: columns.div_ceil(segment),
+            }
+        };
+        let wide = of(token);
+        match token.narrower().filter(|token| token.lanes() >= images) {
+            // Twice the lanes take nearly twice the time on some machines.
+            Some(token) if 9 * wide.segment > 5 * of(token).segment => of(token),
+            _ => wide,
+        }
+    }
+
+    /// How many images of a batch of `count` to lay side by side.
+    pub(crate) fn side_by_side(token: Token, width: usize, count: usize) -> usize {
+        let mut images = 1;
+        // More images make longer segments, until the rings leave the second-level cache.
+        while 2 * images <= token.lanes().min(count)
+            && (width + REACH) * 2 * images <= LONGEST_OF_BATCH * token.lanes()
+        {
+            images *= 2;
+        }
+        images
+    }
+
+    /// Numbers in a line of all lanes.
+    fn line(&self) -> usize {
+        self.token.lanes() * self.segment
+    }
+
+    /// Whether a row's sums fit, see `Lanes::tally`.
+    pub(crate) fn fits(&self) -> bool {
+        self.segment < 1 << 15
+    }
+}
+
+/// Memory that a band needs; what it holds does not matter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    kernel: Memory,
+    /// Two lines of `s`, two of `d`, and a block's of the gradient.
+    lines: Vec<f32>,
+    units: Vec<[Units; 2]>,
+}
+
+impl Scratch {
+    /// Makes room for bands of a layout.
+    pub(crate) fn reserve(&mut self, layout: &Layout, images: usize) {
+        let Layout { token, segment, .. } = *layout;
+        self.kernel
+            .reserve(token.lanes(), segment, Forward::ROWS, false);
+        self.kernel
+            .reserve(token.lanes(), segment, Backward::ROWS, true);
+        let lines = (4 + Backward::ROWS) * layout.line();
+        self.lines.resize(self.lines.len().max(lines), 0.0);
+        let units = Forward::ROWS.max(Backward::ROWS) * images;
+        self.units
+            .resize(self.units.len().max(units), [Units::default(); 2]);
+    }
+}
+
+/// What the bands of a scale share.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    pub(crate) layout: Layout,
+    pub(crate) scale: Scale,
+    pub(crate) constants: &'a Constants,
+    pub(crate) size: Size,
+    pub(crate) halving: Halving,
+    pub(crate) source: &'a dyn Source,
+    pub(crate) images: usize,
+}
+
+/// Planes of the next scale's `s` and `d`: the rows that a band makes of every image, one image after the other.
+pub(crate) struct Coarse<'a> {
+    pub(crate) size: Size,
+    /// The rows.
+    pub(crate) rows: Range<usize>,
+    pub(crate) sum: &'a mut [f32],
+    pub(crate) difference: &'a mut [f32],
+}
+
+/// A band and what it writes.
+pub(crate) struct Band<'a, 'p> {
+    /// The rows of windows whose sums count, and of the extended plane whose gradient is written.
+    pub(crate) rows: Range<usize>,
+    /// Sums of `cs` and of `l cs`: for every row of windows one of each image.
+    pub(crate) sums: &'a mut [[f64; 2]],
+    pub(crate) coarse: Option<Coarse<'a>>,
+    /// For each image, those rows of its gradient that are the band's ([`target_rows`]).
+    pub(crate) gradient: Option<Vec<PlaneMut<'p>>>,
+}
+
+/// The rows of the plane whose gradient a band over `rows` of the extended plane writes, of a plane of `height` rows and
+/// windows of `map_height`.
+pub(crate) fn target_rows(
+    border: Border,
+    rows: &Range<usize>,
+    map_height: usize,
+    height: usize,
+) -> Range<usize> {
+    let half = line_padding(border, RADIUS) / 2;
+    let end = match rows.end >= map_height {
+        true => height,
+        false => rows.end - half,
+    };
+    rows.start.saturating_sub(half)..end
+}
+
+/// The rows of the next scale, of `height` rows, that a band over `rows` makes.
+pub(crate) fn coarse_rows(rows: &Range<usize>, map_height: usize, height: usize) -> Range<usize> {
+    // One lower than half its own rows, since some rules take the row above.
+    let at = |row: usize| match row {
+        0 => 0,
+        row => (row / 2 + 1).min(height),
+    };
+    let end = match rows.end >= map_height {
+        true => height,
+        false => at(rows.end),
+    };
+    at(rows.start)..end
+}
+
+impl Job<'_> {
+    /// The size of the scale's maps.
+    fn map(&self) -> Size {
+        self.constants.map_size(self.size)
+    }
+
+    fn block(&self, count: usize) -> Rows {
+        Rows {
+            segment: self.layout.segment,
+            segments: self.layout.segments,
+            images: self.images,
+            width: self.map().width,
+            count,
+        }
+    }
+
+    /// Makes a band.
+    pub(crate) fn run(&self, band: Band<'_, '_>, scratch: &mut Scratch) {
+        let Layout { token, segment, .. } = self.layout;
+        let line = self.layout.line();
+        scratch.reserve(&self.layout, self.images);
+        let Scratch {
+            kernel,
+            lines,
+            units,
+        } = scratch;
+        let (samples, gradient_lines) = lines.split_at_mut(4 * line);
+        let gradient_lines = &mut gradient_lines[..Backward::ROWS * line];
+        token.run(MarkWindows {
+            rows: self.block(0),
+            line: &mut samples[..line],
+            windows: &mut kernel.windows,
+        });
+        samples.fill(0.0);
+        let mut loader = Loader {
+            job: self,
+            lines: samples,
+            written: [None; 2],
+            next: 0,
+            coarse: band.coarse,
+            halved: 0,
+        };
+        loader.halved = loader.coarse.as_ref().map_or(0, |coarse| coarse.rows.start);
+
+        let map = self.map();
+        match band.gradient {
+            None => {
+                loader.next = band.rows.start;
+                let end = band.rows.end.min(map.height);
+                let mut first = band.rows.start;
+                let mut sums = band.sums.chunks_mut(Forward::ROWS * self.images);
+                while first < end {
+                    let count = Forward::ROWS.min(end - first);
+                    let until = first + count + REACH;
+                    loader.load(kernel, Forward::ROWS + REACH, first, until);
+                    token.run(Forward {
+                        scale: &self.scale,
+                        rows: self.block(count),
+                        memory: kernel,
+                        sums: units,
+                    });
+                    if let Some(sums) = sums.next() {
+                        write_sums(units, sums);
+                    }
+                    first += count;
+                }
+            }
+            Some(mut gradient) => {
+                let gradient = &mut gradient[..];
+                let height = map.height + REACH;
+                let end = if band.rows.end >= map.height {
+                    height
+                } else {
+                    band.rows.end
+                };
+                let mut first = band.rows.start.saturating_sub(WARM_UP);
+                loader.next = first;
+                let spread = (segment * (Backward::ROWS + REACH) * 3 * token.lanes()).div_ceil(16);
+                kernel.spread[..spread].fill(crate::lanes::Block::ZERO);
+                let mut sums = band.sums.chunks_mut(Backward::ROWS * self.images);
+                let targets = target_rows(
+                    self.constants.border,
+                    &band.rows,
+                    map.height,
+                    self.size.height,
+                );
+                self.clear_edges(gradient, &targets);
+                while first < end {
+                    let count = Backward::ROWS.min(map.height.saturating_sub(first));
+                    let until = (first + Backward::ROWS + REACH).min(height);
+                    loader.load(kernel, Backward::ROWS + REACH, first, until);
+                    let counts = first >= band.rows.start;
+                    token.run(Backward {
+                        scale: &self.scale,
+                        rows: self.block(count),
+                        memory: kernel,
+                        sums: units,
+                        gradient: counts.then_some(&mut *gradient_lines),
+                    });
+                    if counts {
+                        if let Some(sums) = sums.next() {
+                            write_sums(units, sums);
+                        }
+                        for (i, row) in gradient_lines.chunks_exact_mut(line).enumerate() {
+                            if first + i < end {
+                                self.write_gradient(first + i, row, gradient, &targets);
+                            }
+                        }
+                    }
+                    first += Backward::ROWS;
+                }
+            }
+        }
+    }
+
+    /// Whether no row of the extended plane but one is added to row `row` of the gradient.
+    fn is_alone(&self, row: usize) -> bool {
+        line_padding(self.constants.border, RADIUS) == 0
+            || (row > RADIUS && row + RADIUS + 1 < self.size.height)
+    }
+
+    /// Clears the rows that several are added to.
+    fn clear_edges(&self, gradient: &mut [PlaneMut<'_>], targets: &Range<usize>) {
+        for row in targets.clone().filter(|&row| !self.is_alone(row)) {
+            for plane in &mut *gradient {
+                plane.row_mut(row - targets.start).fill(0.0);
+            }
+        }
+    }
+
+    /// Adds row `row` of the extended plane's gradient, a line of all lanes, to the rows that it is a copy of.
+    fn write_gradient(
+        &self,
+        row: usize,
+        line: &mut [f32],
+        gradient: &mut [PlaneMut<'_>],
+        targets: &Range<usize>,
+    ) {
+        let (border, Size { width, height }) = (self.constants.border, self.size);
+        let half = line_padding(border, RADIUS) / 2;
+        let target = extended_row(border, RADIUS, height, row);
+        let image = self.layout.segments * self.layout.segment;
+        for (plane, line) in gradient.iter_mut().zip(line.chunks_exact_mut(image)) {
+            fold_line(border, RADIUS, &mut line[..width + 2 * half]);
+            self.layout.token.run(Add {
+                row: &line[half..][..width],
+                is_first: self.is_alone(target),
+                gradient: plane.row_mut(target - targets.start),
+            });
+        }
+    }
+}
+
+/// Each row's sums as numbers.
+fn write_sums(units: &[[Units; 2]], sums: &mut [[f64; 2]]) {
+    for (sums, units) in sums.iter_mut().zip(units) {
+        *sums = units.map(Units::value);
+    }
+}
+
+/// Brings rows of the extended plane into the kernels' memory, and makes the next scale of them on the way.
+struct Loader<'a, 'b> {
+    job: &'a Job<'a>,
+    /// Two lines of `s` and two of `d`, by turns those of even and odd rows.
+    lines: &'b mut [f32],
+    /// The rows in them.
+    written: [Option<usize>; 2],
+    /// The next row of the extended plane.
+    next: usize,
+    coarse: Option<Coarse<'b>>,
+    /// The next row of the next scale.
+    halved: usize,
+}
+
+impl Loader<'_, '_> {
+    /// Loads all rows before `end` for a block of which `first` is the first of `rows`.
+    fn load(&mut self, memory: &mut Memory, rows: usize, first: usize, end: usize) {
+        let Job {
+            layout,
+            constants,
+            size,
+            source,
+            ..
+        } = *self.job;
+        let (border, token) = (constants.border, layout.token);
+        let half = line_padding(border, RADIUS) / 2;
+        let image_len = layout.segments * layout.segment;
+        let line = layout.line();
+        while self.next < end {
+            let row = extended_row(border, RADIUS, size.height, self.next);
+            let (sums, differences) = self.lines.split_at_mut(2 * line);
+            let sum = &mut sums[row % 2 * line..][..line];
+            let difference = &mut differences[row % 2 * line..][..line];
+            let images = sum
+                .chunks_exact_mut(image_len)
+                .zip(difference.chunks_exact_mut(image_len));
+            // The copies of a row follow each other.
+            let is_new = self.written[row % 2] != Some(row);
+            let count = if is_new { self.job.images } else { 0 };
+            self.written[row % 2] = Some(row);
+            for (image, (s, d)) in images.take(count).enumerate() {
+                let (s, d) = (
+                    &mut s[..size.width + 2 * half],
+                    &mut d[..size.width + 2 * half],
+                );
+                let middle = half..half + size.width;
+                source.write(token, image, row, &mut s[middle.clone()], &mut d[middle]);
+                extend_line(border, RADIUS, s);
+                extend_line(border, RADIUS, d);
+            }
+            token.run(Load {
+                segment: layout.segment,
+                rows,
+                row: self.next - first,
+                sum,
+                difference,
+                samples: &mut memory.samples,
+            });
+            if (half..half + size.height).contains(&self.next) {
+                self.halve(row, half, image_len);
+            }
+            self.next += 1;
+        }
+    }
+
+    /// Makes the rows of the next scale whose last row is `row`.
+    fn halve(&mut self, row: usize, half: usize, image_len: usize) {
+        let Job {
+            layout,
+            size,
+            halving,
+            images,
+            ..
+        } = *self.job;
+        let Some(coarse) = &mut self.coarse else {
+            return;
+        };
+        let width = coarse.size.width;
+        let per_image = coarse.rows.len() * width;
+        while self.halved < coarse.rows.end && last_source(halving, size, self.halved) <= row {
+            let at = (self.halved - coarse.rows.start) * width;
+            let sources = source_rows(halving, size, self.halved);
+            let (sums, differences) = self.lines.split_at(2 * layout.line());
+            for image in 0..images {
+                // Two zeros make a sum of -1.
+                for (lines, outside, out) in [
+                    (sums, -1.0, &mut *coarse.sum),
+                    (differences, 0.0, &mut *coarse.difference),
+                ] {
+                    let line = |row: usize| {
+                        let first = row % 2 * layout.line() + image * image_len + half;
+                        &lines[first..][..size.width]
+                    };
+                    layout.token.run(Halve {
+                        halving,
+                        size,
+                        rows: sources.map(|row| row.map(line)),
+                        outside,
+                        coarse: &mut out[image * per_image + at..][..width],
+                    });
+                }
+            }
+            self.halved += 1;
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Forward and backward at once: the sums of a block's terms, and their gradient by the distorted image.
+
+use msssim_core::ssim::{Moments, contrast_structure, luminance};
+use msssim_core::sum::Units;
+
+use super::{
+    COLUMNS, KEPT, Memory, RADIUS, REACH, Rows, SHORTEST_SEGMENT, Scale, Tally, last_columns,
+    moments, repeat, shift, vertical_until, weigh, weigh_all, write_units,
+};
+use crate::dispatch::Task;
+use crate::lanes::Lanes;
+
+/// Rows of a block.
+const R: usize = 4;
+
+/// Maps that go back, see `msssim_core::gradient`: `a`, `b` and minus `c`.
+const MAPS: usize = 3;
+
+/// The sums of the terms of a block of rows, and a block of rows of their gradient: those of the extended plane whose
+/// lowest windows are the block's.
+///
+/// Blocks follow each other from the top down. The first of a run of them finds zeros in [`Memory::spread`].
+pub(crate) struct Backward<'a> {
+    pub(crate) scale: &'a Scale,
+    /// The block; it may have fewer rows of windows than rows of gradient, or none.
+    pub(crate) rows: Rows,
+    pub(crate) memory: &'a mut Memory,
+    /// As [`super::Forward::sums`].
+    pub(crate) sums: &'a mut [[Units; 2]],
+    /// The gradient's rows, each a line of all lanes' segments, one after the other; `None` where nobody needs them
+    /// yet.
+    pub(crate) gradient: Option<&'a mut [f32]>,
+}
+
+impl Backward<'_> {
+    /// Rows of a block.
+    pub(crate) const ROWS: usize = R;
+}
+
+impl Task for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let Self { scale, rows, .. } = self;
+        let segment = rows.segment;
+        let ratios = scale.ratios.map(L::splat);
+        let products = scale.products.map(L::splat);
+        let (c1, c2) = (L::splat(scale.c1), L::splat(scale.c2));
+        let zero = L::splat(0.0);
+        let samples = L::vectors(&mut self.memory.samples);
+        let columns = L::vectors(&mut self.memory.columns);
+        let first_columns = L::vectors(&mut self.memory.first_columns);
+        let windows: &[L] = L::vectors(&mut self.memory.windows);
+        let slopes = L::vectors(&mut self.memory.slopes);
+        let first_slopes = L::vectors(&mut self.memory.first_slopes);
+        let spread = L::vectors(&mut self.memory.spread);
+        let gradient = L::vectors(&mut self.memory.gradient);
+        let per_slope = MAPS * R + 1;
+
+        let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
+        let (mut done, mut at) = (0, 0);
+        // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an
+        // image's first.
+        let late = if rows.segments == 1 {
+            0
+        } else {
+            SHORTEST_SEGMENT
+        };
+        if late == 0 {
+            for v in &mut slopes[..KEPT * per_slope] {
+                *v = zero;
+            }
+        }
+        while at < segment + late {
+            if at >= segment {
+                repeat!(c, COLUMNS, {
+                    let first = &first_slopes[(at - segment + c) * MAPS * R..][..MAPS * R];
+                    let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                    for i in 0..MAPS * R {
+                        out[i] = first[i];
+                    }
+                });
+            } else {
+                let count = if at < rows.end() { rows.count } else { 0 };
+                if count > 0 {
+                    done = vertical_until::<L, R, false>(
+                        &ratios,
+                        segment,
+                        samples,
+                        columns,
+                        first_columns,
+                        done,
+                        at + COLUMNS + REACH,
+                    );
+                    let windows = &windows[at..at + COLUMNS];
+                    let columns = last_columns(columns, at, 4 * R);
+                    for (row, tally) in tallies[..count].iter_mut().enumerate() {
+                        let moments = moments::<L, R>(&products, &columns, row);
+                        repeat!(c, COLUMNS, {
+                            let by = slope(scale, moments[c], c1, c2, windows[c], tally);
+                            let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                            repeat!(m, MAPS, {
+                                // Says that the row is inside.
+                                out[row % R * MAPS + m] = by[m];
+                            });
+                        });
+                    }
+                }
+                if count < R {
+                    for c in 0..COLUMNS {
+                        let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                        for v in &mut out[count * MAPS..] {
+                            *v = zero;
+                        }
+                    }
+                }
+                if at < late {
+                    for c in 0..COLUMNS {
+                        let out = &slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
+                        let first = &mut first_slopes[(at + c) * MAPS * R..][..MAPS * R];
+                        for i in 0..MAPS * R {
+                            first[i] = out[i].rotate_down();
+                        }
+                    }
+                }
+            }
+            if at >= late {
+                let kept = last_columns(slopes, at + KEPT - REACH, MAPS * R);
+                let is_first = at >= segment;
+                let to = if is_first { at - segment } else { at };
+                let per_column = MAPS * (R + REACH);
+                let spread = &mut spread[to * per_column..][..COLUMNS * per_column];
+                for item in 0..MAPS * R {
+                    let mut a = [zero; 18];
+                    repeat!(k, COLUMNS + REACH, {
+                        a[k] = kept[k][item];
+                        if k >= REACH {
+                            let mut v = weigh_all(&products, &a, k - REACH);
+                            if is_first {
+                                v = v.rotate_up();
+                            }
+                            spread[(k - REACH) * per_column + REACH * MAPS + item] = v;
+                        }
+                    });
+                }
+                if self.gradient.is_some() {
+                    for c in 0..COLUMNS {
+                        let column = &mut spread[c * per_column..][..per_column];
+                        let per_sample = 2 * (R + REACH);
+                        let samples = &samples[(to + c) * per_sample..][..per_sample];
+                        let out = &mut gradient[(to + c) * R..][..R];
+                        gather_down(&ratios, column, samples, out);
+                    }
+                }
+            }
+            at += COLUMNS;
+        }
+        shift(samples, segment, R, 2);
+        if self.gradient.is_none() {
+            shift(spread, segment, R, MAPS);
+        }
+        for (row, tally) in tallies[..rows.count].iter().enumerate() {
+            write_units(tally, &rows, &mut self.sums[row * rows.images..]);
+        }
+        if let Some(lines) = self.gradient {
+            for (row, line) in lines.chunks_exact_mut(L::COUNT * segment).enumerate() {
+                let mut at = 0;
+                while at < segment {
+                    let mut columns = [zero; COLUMNS];
+                    repeat!(c, COLUMNS, {
+                        columns[c] = gradient[(at + c) * R + row];
+                    });
+                    L::scatter(columns, line, segment, at);
+                    at += COLUMNS;
+                }
+            }
+        }
+    }
+}
+
+/// The derivatives of a term that go back, 0 where it is no window's; counts the term.
+#[inline(always)]
+fn slope<L: Lanes>(
+    scale: &Scale,
+    moments: Moments<L>,
+    c1: L,
+    c2: L,
+    window: L,
+    tally: &mut Tally<L>,
+) -> [L; MAPS] {
+    let mut term = contrast_structure(moments, c2);
+    let mut cs = term.value;
+    if scale.is_clamped {
+        cs = cs.zero_where_negative(cs);
+    }
+    tally[0] = cs.mask(window).tally(tally[0]);
+    if scale.is_ssim {
+        term = luminance(moments, c1) * term;
+        let mut ssim = term.value;
+        if scale.is_clamped {
+            ssim = ssim.zero_where_negative(ssim);
+        }
+        tally[1] = ssim.mask(window).tally(tally[1]);
+    }
+    let mut by = [
+        term.by.s - term.by.d,
+        term.by.ss,
+        L::splat(0.0) - term.by.dd,
+    ];
+    if scale.is_clamped {
+        by = [
+            by[0].zero_where_negative(term.value),
+            by[1].zero_where_negative(term.value),
+            by[2].zero_where_negative(term.value),
+        ];
+    }
+    [by[0].mask(window), by[1].mask(window), by[2].mask(window)]
+}
+
+/// The adjoint of the vertical pass over one column, and the gradient by `y` from what comes of it. The last ten rows
+/// move up, to be the first ones of the next block.
+#[inline(always)]
+fn gather_down<L: Lanes>(ratios: &[L; RADIUS], column: &mut [L], samples: &[L], out: &mut [L]) {
+    let zero = L::splat(0.0);
+    let two = L::splat(2.0);
+    let (column, out) = (&mut column[..MAPS * (R + REACH)], &mut out[..R]);
+    let mut maps = [[zero; R]; MAPS];
+    for m in 0..MAPS {
+        let mut a = [zero; 18];
+        repeat!(k, R + REACH, {
+            a[k] = column[MAPS * k + m];
+            if k >= R {
+                column[MAPS * (k - R) + m] = a[k];
+            }
+            if k >= REACH {
+                maps[m][k - REACH] = weigh(ratios, &a, k - REACH);
+            }
+        });
+    }
+    repeat!(row, R, {
+        let (s, d) = (samples[2 * row], samples[2 * row + 1]);
+        let by_squares = d.mul_add(maps[2][row], s * maps[1][row]);
+        out[row] = by_squares.mul_add(two, maps[0][row]);
+    });
+}

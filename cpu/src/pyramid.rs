@@ -1,0 +1,305 @@
+//! All scales of one or several images, one after the other: sums, gradients, and the combination of gradients.
+
+use std::ops::Range;
+
+use msssim_core::statistics::TermSums;
+use msssim_core::{MAX_SCALES, PlaneMut, Size};
+use rayon::prelude::*;
+
+use crate::band::{
+    BAND_STEP, Band, Coarse, Job, Layout, SHORTEST_BAND, Scratch, coarse_rows, target_rows,
+};
+use crate::dispatch::Token;
+use crate::kernel;
+use crate::rows::{Combine, Kept, Source};
+
+/// Pixels that are worth a thread.
+const WORTH_A_THREAD: usize = 1 << 15;
+
+/// Memory for all scales of some images side by side; what it holds does not matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Pyramid {
+    token: Token,
+    threads: usize,
+    scales: Vec<Scale>,
+    /// One for each band that may run at a time.
+    scratch: Vec<Scratch>,
+}
+
+/// One scale of the images, one after the other.
+#[derive(Clone, Debug)]
+struct Scale {
+    size: Size,
+    layout: Layout,
+    /// `s = x + y - 1`; of the finest scale nothing is kept.
+    sum: Vec<f32>,
+    /// `d = x - y`
+    difference: Vec<f32>,
+    /// Of the finest scale it is the caller's.
+    gradient: Vec<f32>,
+    /// Sums of each row of windows of each image.
+    rows: Vec<[f64; 2]>,
+}
+
+/// Sums of every scale's terms.
+pub(crate) type Sums = [TermSums; MAX_SCALES];
+
+impl Pyramid {
+    /// Memory for `images` images side by side, by up to `threads` threads at a time.
+    pub(crate) fn new(
+        plan: &msssim_core::MsSsim,
+        token: Token,
+        images: usize,
+        threads: usize,
+    ) -> Self {
+        let scales = plan.scale_sizes().iter().enumerate();
+        let scales: Vec<Scale> = scales
+            .map(|(scale, &size)| {
+                let kept = if scale == 0 { 0 } else { images * size.area() };
+                let map = plan.map_size(scale);
+                Scale {
+                    size,
+                    layout: Layout::new(token, map.width, images),
+                    sum: vec![0.0; kept],
+                    difference: vec![0.0; kept],
+                    gradient: vec![0.0; kept],
+                    rows: vec![[0.0; 2]; images * map.height],
+                }
+            })
+            .collect();
+        let mut scratch = Scratch::default();
+        for scale in &scales {
+            scratch.reserve(&scale.layout, images);
+        }
+        // Of one image; several are made by one thread.
+        let threads = if images > 1 { 1 } else { threads };
+        let count = |scale: usize| {
+            let (size, map) = (plan.scale_sizes()[scale], plan.map_size(scale));
+            bands(size, threads).len().max(bands(map, threads).len())
+        };
+        let most = (0..scales.len()).map(count).max().unwrap_or(1);
+        Self {
+            token,
+            threads,
+            scales,
+            scratch: vec![scratch; most],
+        }
+    }
+
+    /// Whether the kernels can count what images of these sizes have.
+    pub(crate) fn fits(plan: &msssim_core::MsSsim, token: Token) -> bool {
+        Layout::new(token, plan.map_size(0).width, 1).fits()
+    }
+
+    /// The sums of every scale's terms of as many images as there are `sums`, and in `gradient`, where there is one of
+    /// each, the gradients of the finest scale's sums; [`Pyramid::combine`] has the use of the others'.
+    pub(crate) fn sums(
+        &mut self,
+        plan: &msssim_core::MsSsim,
+        source: &dyn Source,
+        sums: &mut [Sums],
+        gradient: Option<&mut [PlaneMut<'_>]>,
+    ) {
+        let images = sums.len();
+        let backward = gradient.is_some();
+        let mut finest = gradient;
+        for scale in 0..self.scales.len() {
+            let (own, coarser) = self.scales.split_at_mut(scale + 1);
+            let Scale {
+                size,
+                layout,
+                sum,
+                difference,
+                gradient,
+                rows,
+            } = &mut own[scale];
+            let rows = &mut rows[..images * plan.map_size(scale).height];
+            let kept = Kept {
+                size: *size,
+                sum,
+                difference,
+            };
+            let job = Job {
+                layout: *layout,
+                scale: kernel::Scale::new(plan.constants(scale)),
+                constants: plan.constants(scale),
+                size: *size,
+                halving: plan.params().halving,
+                source: if scale == 0 { source } else { &kept },
+                images,
+            };
+            let gradient: Option<Vec<PlaneMut<'_>>> = backward.then(|| match &mut finest {
+                Some(planes) if scale == 0 => planes.iter_mut().map(PlaneMut::reborrow).collect(),
+                _ => planes(gradient, *size, images).collect(),
+            });
+            let bands = split(
+                plan.map_size(scale),
+                &job,
+                self.threads,
+                rows,
+                coarser.first_mut(),
+                gradient,
+            );
+            run_all(bands, &mut self.scratch, |band, scratch| {
+                job.run(band, scratch)
+            });
+        }
+        for (image, sums) in sums.iter_mut().enumerate() {
+            *sums = Sums::default();
+            for (scale, (sums, Scale { rows, .. })) in sums.iter_mut().zip(&self.scales).enumerate()
+            {
+                let rows = &rows[..images * plan.map_size(scale).height];
+                // From the top down, whoever made them.
+                for [cs, ssim] in rows.iter().skip(image).step_by(images) {
+                    sums.cs += cs;
+                    sums.ssim += ssim;
+                }
+            }
+        }
+    }
+
+    /// From the coarsest scale to the finest: gradients times their scale's factor, and what is owed to coarser ones.
+    /// `finest` is the gradient of the finest scale of image `image`, which becomes that of the score, times
+    /// `share`.
+    pub(crate) fn combine(
+        &mut self,
+        plan: &msssim_core::MsSsim,
+        factors: &[f64; MAX_SCALES],
+        share: f32,
+        image: usize,
+        finest: PlaneMut<'_>,
+    ) {
+        let halving = plan.params().halving;
+        let token = self.token;
+        let threads = self.threads;
+        let mut finest = Some(finest);
+        for scale in (0..self.scales.len()).rev() {
+            let (own, coarser) = self.scales.split_at_mut(scale + 1);
+            let Scale { size, gradient, .. } = &mut own[scale];
+            let size = *size;
+            let coarser = coarser.first().map(|coarser| {
+                let area = coarser.size.area();
+                &coarser.gradient[image * area..][..area]
+            });
+            let of_image = match &mut finest {
+                Some(plane) if scale == 0 => Some(plane.reborrow()),
+                _ => planes(gradient, size, image + 1).nth(image),
+            };
+            let Some(mut rest) = of_image else {
+                continue;
+            };
+            let mut parts = Vec::new();
+            for rows in bands(size, threads) {
+                let (part, lower) = rest.split_rows(rows.len());
+                parts.push((rows, part));
+                rest = lower;
+            }
+            run_all(parts, &mut self.scratch, |(rows, mut part), _| {
+                for (i, row) in rows.enumerate() {
+                    let fine = part.row_mut(i);
+                    token.run(Combine {
+                        halving,
+                        size,
+                        factor: factors[scale],
+                        coarser,
+                        row,
+                        fine,
+                    });
+                    if scale == 0 && share != 1.0 {
+                        fine.iter_mut().for_each(|g| *g *= share);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Runs tasks side by side, each with a scratch; a single one without ado.
+fn run_all<T: Send>(tasks: Vec<T>, scratch: &mut [Scratch], run: impl Fn(T, &mut Scratch) + Sync) {
+    if tasks.len() == 1 {
+        for task in tasks {
+            run(task, &mut scratch[0]);
+        }
+        return;
+    }
+    assert!(tasks.len() <= scratch.len(), "a scratch for each task");
+    let pairs = tasks.into_par_iter().zip(scratch);
+    pairs.for_each(|(task, scratch)| run(task, scratch));
+}
+
+/// The images' planes, one after the other in `samples`.
+fn planes(samples: &mut [f32], size: Size, images: usize) -> impl Iterator<Item = PlaneMut<'_>> {
+    let planes = samples.chunks_exact_mut(size.area()).take(images);
+    planes.filter_map(move |plane| PlaneMut::new(plane, size).ok())
+}
+
+/// The rows of a plane in bands for up to `threads` threads.
+fn bands(size: Size, threads: usize) -> Vec<Range<usize>> {
+    let worth = (size.area() / WORTH_A_THREAD).clamp(1, threads.max(1));
+    // Twice as many as threads, so that none waits long for the others; one thread needs no more than one.
+    let count = if worth == 1 { 1 } else { 2 * worth };
+    let rows = (size.height / count / BAND_STEP * BAND_STEP).max(SHORTEST_BAND);
+    let count = (size.height / rows).clamp(1, count);
+    let start = |band: usize| band * rows;
+    let end = |band: usize| {
+        if band + 1 == count {
+            size.height
+        } else {
+            start(band + 1)
+        }
+    };
+    (0..count).map(|band| start(band)..end(band)).collect()
+}
+
+/// The bands of a scale with what each writes.
+fn split<'a, 'p>(
+    map: Size,
+    job: &Job<'_>,
+    threads: usize,
+    mut sums: &'a mut [[f64; 2]],
+    coarser: Option<&'a mut Scale>,
+    gradient: Option<Vec<PlaneMut<'p>>>,
+) -> Vec<Band<'a, 'p>> {
+    let images = job.images;
+    let ranges = match images {
+        1 => bands(map, threads),
+        _ => std::iter::once(0..map.height).collect(),
+    };
+    let mut coarse =
+        coarser.map(|scale| (scale.size, &mut scale.sum[..], &mut scale.difference[..]));
+    let mut gradient = gradient;
+    let mut bands = Vec::with_capacity(ranges.len());
+    for rows in ranges {
+        let (own, rest) = std::mem::take(&mut sums).split_at_mut(rows.len() * images);
+        sums = rest;
+        let coarse = coarse.as_mut().map(|(size, sum, difference)| {
+            let rows = coarse_rows(&rows, map.height, size.height);
+            let len = images * rows.len() * size.width;
+            let take = |plane: &mut &'a mut [f32]| {
+                let (own, rest) = std::mem::take(plane).split_at_mut(len);
+                *plane = rest;
+                own
+            };
+            Coarse {
+                size: *size,
+                sum: take(sum),
+                difference: take(difference),
+                rows,
+            }
+        });
+        let targets = target_rows(job.constants.border, &rows, map.height, job.size.height);
+        let gradient = gradient.as_mut().map(|planes| {
+            let parts = std::mem::take(planes).into_iter();
+            let (own, rest) = parts.map(|plane| plane.split_rows(targets.len())).unzip();
+            *planes = rest;
+            own
+        });
+        bands.push(Band {
+            rows,
+            sums: own,
+            coarse,
+            gradient,
+        });
+    }
+    bands
+}
