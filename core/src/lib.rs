@@ -67,6 +67,7 @@ mod map;
 pub mod mask;
 mod metric;
 mod params;
+mod part;
 mod plane;
 pub mod product;
 pub mod pyramid;
