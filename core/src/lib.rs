@@ -98,6 +98,11 @@ pub use score::{Apart, ScaleMeans, Score};
 pub use stream::Stream;
 pub use window::Window;
 
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod tests {
     //! What several modules' tests share.
