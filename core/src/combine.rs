@@ -34,7 +34,8 @@ pub(crate) fn product_of_powers(
         before *= value;
     }
     let mut after = 1.0;
-    for (derivative, (mean, weight)) in derivatives[..count].iter_mut().rev().zip(powers.rev()) {
+    let last_first = derivatives.iter_mut().take(count).rev();
+    for (derivative, (mean, weight)) in last_first.zip(powers.rev()) {
         *derivative *= after;
         after *= power(mean, weight, negative).0;
     }

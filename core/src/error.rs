@@ -48,6 +48,13 @@ pub enum Error {
         /// Samples from one row to the next.
         stride: usize,
     },
+    /// Scratch is shorter than its length function says.
+    ShortScratch {
+        /// Samples needed.
+        expected: usize,
+        /// Samples given.
+        actual: usize,
+    },
     /// A parameter is out of its range.
     Parameter {
         /// Its name in [`crate::Params`].
@@ -84,6 +91,9 @@ impl fmt::Display for Error {
                     f,
                     "stride of {stride} samples is shorter than a row of {width}"
                 )
+            }
+            Self::ShortScratch { expected, actual } => {
+                write!(f, "scratch of {actual} samples where {expected} are needed")
             }
             Self::Parameter { name, must } => write!(f, "parameter {name} must be {must}"),
         }

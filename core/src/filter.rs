@@ -6,6 +6,7 @@
 //! line, then over eleven rows.
 
 use crate::params::Border;
+use crate::part::{entry, part, part_mut};
 use crate::plane::Size;
 use crate::window::Window;
 
@@ -75,8 +76,10 @@ pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
         return;
     }
     for k in 0..beyond {
-        line[k] = line[beyond + inside(border, side, k, beyond)];
-        line[end + k] = line[beyond + inside(border, side, end + k, beyond)];
+        for to in [k, end + k] {
+            let from = entry(line, beyond + inside(border, side, to, beyond));
+            part_mut(line, to, 1).fill(from);
+        }
     }
 }
 
@@ -103,7 +106,7 @@ pub fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
 /// they are [`Window::products`], since the vertical pass works with [`Window::ratios`].
 pub(crate) fn filter_line(window: &Window, line: &[f32], out: &mut [f32]) {
     let n = out.len();
-    let at = |k: usize| &line[k..][..n];
+    let at = |k: usize| part(line, k, n);
     for (out, centre) in out.iter_mut().zip(at(window.radius)) {
         *out = window.products[0] * centre;
     }

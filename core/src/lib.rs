@@ -67,6 +67,7 @@ mod map;
 pub mod mask;
 mod metric;
 mod params;
+mod part;
 mod plane;
 pub mod product;
 pub mod pyramid;
@@ -97,6 +98,11 @@ pub use sample::{Bf16, F16, Sample};
 pub use score::{Apart, ScaleMeans, Score};
 pub use stream::Stream;
 pub use window::Window;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ impl Params {
     const fn pyramid_len(&self, size: Size) -> usize {
         let sizes = scale_sizes(size, self);
         let (mut sum, mut scale) = (0, 0);
-        while scale < self.scales {
+        while scale < self.scales && scale < MAX_SCALES {
             sum += sizes[scale].area();
             scale += 1;
         }
@@ -120,9 +120,15 @@ impl MsSsim {
         &self.constants[..self.params.scales][scale]
     }
 
+    /// What the passes over a scale need, and its size; `None` where there is no such scale.
+    pub(crate) fn scale(&self, scale: usize) -> Option<(&Constants, Size)> {
+        let size = self.scale_sizes().get(scale)?;
+        Some((self.constants.get(scale)?, *size))
+    }
+
     /// The sizes of the scales, the finest first.
     pub fn scale_sizes(&self) -> &[Size] {
-        &self.sizes[..self.params.scales]
+        self.sizes.get(..self.params.scales).unwrap_or_default()
     }
 
     /// The size of a scale's map: one sample a window.
@@ -625,8 +631,15 @@ impl MsSsim {
         let mut means = [0.0; MAX_SCALES];
         let mut apart = [[1.0; 3]; MAX_SCALES];
         let len = sums.len().min(self.params.scales);
-        for (scale, sums) in sums[..len].iter().enumerate() {
-            let windows = (self.map_size(scale).area() * planes) as f64;
+        let planned = self.constants.iter().zip(self.scale_sizes());
+        let results = scales
+            .iter_mut()
+            .zip(&mut means)
+            .zip(apart.iter_mut().zip(&mut weights));
+        for ((sums, (constants, size)), ((scale, mean), (apart, of_scale))) in
+            sums.iter().zip(planned).zip(results)
+        {
+            let windows = (constants.map_size(*size).area() * planes) as f64;
             // Where no window reaches into the region, the images count as equal.
             let nothing = TermSums {
                 cs: 1.0,
@@ -639,40 +652,41 @@ impl MsSsim {
                 _ => sums,
             };
             let weight = if masked { sums.weight } else { windows };
-            let coarsest = self.constants[scale].kind == Kind::Ssim;
-            scales[scale].cs = sums.cs / weight;
-            scales[scale].ssim = coarsest.then(|| sums.ssim / weight);
-            means[scale] = scales[scale].ssim.unwrap_or(scales[scale].cs);
+            let coarsest = constants.kind == Kind::Ssim;
+            scale.cs = sums.cs / weight;
+            scale.ssim = coarsest.then(|| sums.ssim / weight);
+            *mean = scale.ssim.unwrap_or(scale.cs);
             if let Terms::Apart { .. } = self.params.terms {
-                apart[scale] = sums.apart.map(|sum| sum / weight);
-                let [luminance, contrast, structure] = apart[scale];
-                scales[scale].apart = Some(Apart {
+                *apart = sums.apart.map(|sum| sum / weight);
+                let [luminance, contrast, structure] = *apart;
+                scale.apart = Some(Apart {
                     luminance,
                     contrast,
                     structure,
                 });
             }
-            weights[scale] = weight;
+            *of_scale = weight;
         }
         let mut factors = [[0.0; 3]; MAX_SCALES];
         let value = if let Terms::Apart { alpha, gamma } = &self.params.terms {
-            let exponent = |at: usize| match at % 3 {
-                0 => alpha[at / 3],
-                1 => self.params.weights[at / 3],
-                _ => gamma[at / 3],
-            };
-            let powers = (0..3 * len).map(|at| (apart[at / 3][at % 3], exponent(at)));
+            let exponents = alpha.iter().zip(&self.params.weights).zip(gamma);
+            let mut all = [[(1.0, 1.0); 3]; MAX_SCALES];
+            for ((all, means), ((a, b), c)) in all.iter_mut().zip(apart).zip(exponents) {
+                let [l, contrast, s] = means;
+                *all = [(l, *a), (contrast, *b), (s, *c)];
+            }
+            let powers = all.as_flattened().iter().copied().take(3 * len);
             let flat = factors.as_flattened_mut();
             product_of_powers(powers, self.params.negative, flat)
         } else {
-            let exponents = &self.params.weights[..len];
-            let (value, slopes) = combine(&means[..len], exponents, self.params.negative);
+            let means = means.get(..len).unwrap_or_default();
+            let (value, slopes) = combine(means, &self.params.weights, self.params.negative);
             for (factors, slope) in factors.iter_mut().zip(slopes) {
                 factors[0] = slope;
             }
             value
         };
-        for (factors, weight) in factors[..len].iter_mut().zip(weights) {
+        for (factors, weight) in factors.iter_mut().zip(weights).take(len) {
             for factor in factors {
                 *factor /= weight * self.params.data_range * self.channels as f64;
             }

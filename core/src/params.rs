@@ -413,8 +413,11 @@ impl Params {
         if self.scales == 0 || self.scales > MAX_SCALES {
             return parameter("scales", "1 to 8");
         }
-        let exponents =
-            |all: &[f64; MAX_SCALES]| all[..self.scales].iter().all(|w| (0.0..=1e3).contains(w));
+        let exponents = |all: &[f64; MAX_SCALES]| {
+            all.iter()
+                .take(self.scales)
+                .all(|w| (0.0..=1e3).contains(w))
+        };
         if !exponents(&self.weights) {
             return parameter("weights", "0 to 1000");
         }

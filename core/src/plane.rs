@@ -122,21 +122,23 @@ impl<'a, T: Sample> Plane<'a, T> {
         self.size
     }
 
-    /// The samples of row `i`, counted from the top.
-    ///
-    /// # Panics
-    /// If there is no such row.
+    /// The samples of row `i`, counted from the top; none where there is no such row.
     pub fn row(&self, i: usize) -> impl Iterator<Item = T> + 'a {
-        let row = &self.samples[i * self.stride..];
-        row.iter().step_by(self.step).take(self.size.width).copied()
+        let row = self.samples_from_row(i).unwrap_or_default().iter();
+        // The step is at least 1, which the optimiser does not know.
+        row.step_by(self.step.max(1)).take(self.size.width).copied()
     }
 
-    /// Row `i` where its samples follow each other without gaps.
-    ///
-    /// # Panics
-    /// If there is no such row.
+    /// Row `i` where its samples follow each other without gaps; `None` where there is no such row either.
     pub fn packed_row(&self, i: usize) -> Option<&'a [T]> {
-        (self.step == 1).then(|| &self.samples[i * self.stride..][..self.size.width])
+        let row = self.samples_from_row(i).filter(|_| self.step == 1);
+        row.and_then(|row| row.get(..self.size.width))
+    }
+
+    /// The samples from row `i` on.
+    fn samples_from_row(&self, i: usize) -> Option<&'a [T]> {
+        let start = i.checked_mul(self.stride)?;
+        self.samples.get(start..).filter(|_| i < self.size.height)
     }
 }
 

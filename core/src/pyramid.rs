@@ -1,6 +1,7 @@
 //! The pyramid: each scale is made of samples of the finer one, and the adjoint of that.
 
 use crate::params::{Halving, MAX_SCALES, Params};
+use crate::part::entry;
 use crate::plane::Size;
 
 /// The low-pass filter of the 9/7 wavelets from its centre outwards, scaled to sum 1: four digits of it, as
@@ -54,7 +55,8 @@ fn is_shifted(halving: Halving, size: Size) -> bool {
 #[inline]
 fn mirrored(side: usize, at: usize) -> usize {
     let unfolded = if at < 4 { 3 - at } else { at - 4 };
-    let at = unfolded % (2 * side);
+    // No side is empty, which the optimiser does not know.
+    let at = unfolded % (2 * side).max(1);
     at.min(2 * side - 1 - at)
 }
 
@@ -94,7 +96,7 @@ pub const fn scale_sizes(size: Size, params: &Params) -> [Size; MAX_SCALES] {
     }; MAX_SCALES];
     let mut next = size;
     let mut scale = 0;
-    while scale < params.scales {
+    while scale < params.scales && scale < MAX_SCALES {
         sizes[scale] = next;
         next = halved(params.halving, next);
         scale += 1;
@@ -146,16 +148,19 @@ pub(crate) fn halve_row_of<'r>(
     coarse: &mut [f32],
 ) {
     match halving {
-        Halving::Keep => return coarse.copy_from_slice(rows(row)),
+        Halving::Keep => {
+            for (coarse, fine) in coarse.iter_mut().zip(rows(row)) {
+                *coarse = *fine;
+            }
+            return;
+        }
         Halving::LowPass97 => {
             coarse.fill(0.0);
             for k in 0..9 {
-                let (tap, line) = (
-                    LOW_PASS_97[4usize.abs_diff(k)],
-                    rows(mirrored(size.height, 2 * row + k)),
-                );
+                let tap = entry(&LOW_PASS_97, 4usize.abs_diff(k));
+                let line = rows(mirrored(size.height, 2 * row + k));
                 for (j, coarse) in coarse.iter_mut().enumerate() {
-                    let at = |k: usize| line[mirrored(size.width, 2 * j + k)];
+                    let at = |k: usize| entry(line, mirrored(size.width, 2 * j + k));
                     let mut sum = LOW_PASS_97[0] * at(4);
                     for (distance, tap) in LOW_PASS_97.iter().enumerate().skip(1) {
                         sum += tap * (at(4 - distance) + at(4 + distance));
@@ -183,7 +188,7 @@ pub fn halve_rows(
 ) {
     let shifted = is_shifted(halving, size);
     let sample = |row: Option<&[f32]>, column: Option<usize>| match (row, column) {
-        (Some(row), Some(column)) => row[column],
+        (Some(row), Some(column)) => entry(row, column),
         _ => outside,
     };
     // Columns first: a vector of them at a time takes half the shuffles.
@@ -195,15 +200,13 @@ pub fn halve_rows(
     // Away from the ends all rules take neighbours, which begin with the first or the second column.
     let [upper, lower] = rows;
     let (mut done, width) = (0, coarse.len());
-    if let (Some(upper), Some(lower), true) = (upper, lower, width > 2) {
+    if let (Some(upper), Some(lower), [edge, inner @ .., _]) = (upper, lower, &mut *coarse) {
         let first = sources(halving, size.width, shifted, 1)[0].unwrap_or(2);
-        coarse[0] = halve(0);
-        let pairs = upper[first..]
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .zip(lower[first..].as_chunks::<2>().0);
-        for (coarse, (upper, lower)) in coarse[1..width - 1].iter_mut().zip(pairs) {
+        *edge = halve(0);
+        let [upper, lower] = [upper, lower].map(|row| row.get(first..).unwrap_or_default());
+        let pairs = upper.as_chunks::<2>().0.iter();
+        let pairs = pairs.zip(lower.as_chunks::<2>().0);
+        for (coarse, (upper, lower)) in inner.iter_mut().zip(pairs) {
             *coarse = 0.25 * ((upper[0] + lower[0]) + (upper[1] + lower[1]));
         }
         done = width - 1;

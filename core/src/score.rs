@@ -54,7 +54,7 @@ impl Score {
 
     /// The means of the scales, the finest first.
     pub fn scales(&self) -> &[ScaleMeans] {
-        &self.scales[..self.len]
+        self.scales.get(..self.len).unwrap_or_default()
     }
 
     /// The score of several channels: the mean of each number over them.

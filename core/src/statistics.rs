@@ -1,10 +1,11 @@
 //! The forward pass over one scale: window statistics, terms, and their sums row by row.
 
-use core::ops::{AddAssign, Range};
+use core::ops::AddAssign;
 
 use crate::apart::{contrast, structure};
 use crate::filter::{extend_line, filter_line, line_padding, map_size, source_row};
 use crate::params::{Border, Negative, Params, Terms};
+use crate::part::{entry, part, part_mut, split};
 use crate::plane::{Plane, Size};
 use crate::real::Real;
 use crate::sample::Sample;
@@ -146,6 +147,19 @@ impl AddAssign for TermSums {
 /// Large enough for any sensible data, small enough that squares of squares stay finite in `f32`.
 pub const SATURATION: f32 = 1_048_576.0;
 
+/// The value, or the limit that it is beyond; NaN stays. (`clamp` panics by a limit of NaN.)
+#[inline(always)]
+fn within(value: f32, limit: f32) -> f32 {
+    let mut value = value;
+    if value < -limit {
+        value = -limit;
+    }
+    if value > limit {
+        value = limit;
+    }
+    value
+}
+
 /// One row of `s = x + y - 1` and `d = x - y`, with samples scaled from `data_range` to 1.
 ///
 /// Samples beyond [`SATURATION`] data ranges, infinite ones included, count as that far; NaN stays.
@@ -161,8 +175,7 @@ pub fn sum_and_difference_row<X: Sample, Y: Sample>(
     let scale = (1.0 / data_range) as f32;
     let pairs = reference.zip(distorted);
     for ((s, d), (x, y)) in sum.iter_mut().zip(difference).zip(pairs) {
-        let x = x.to_f32().clamp(-limit, limit);
-        let y = y.to_f32().clamp(-limit, limit);
+        let (x, y) = (within(x.to_f32(), limit), within(y.to_f32(), limit));
         *s = (x + y) * scale - 1.0;
         *d = (x - y) * scale;
     }
@@ -178,7 +191,7 @@ pub(crate) fn centred_row<T: Sample>(
     let limit = (data_range * f64::from(SATURATION)) as f32;
     let scale = (1.0 / data_range) as f32;
     for (out, sample) in out.iter_mut().zip(samples) {
-        *out = sample.to_f32().clamp(-limit, limit) * scale - 0.5;
+        *out = within(sample.to_f32(), limit) * scale - 0.5;
     }
 }
 
@@ -259,7 +272,7 @@ impl<'a> MomentLines<'a> {
         let mut rest = scratch;
         let mut take = |needed: bool, len: usize| {
             let len = if needed { len } else { 0 };
-            let (line, tail) = core::mem::take(&mut rest).split_at_mut(len);
+            let (line, tail) = split(core::mem::take(&mut rest), len);
             rest = tail;
             line
         };
@@ -279,26 +292,23 @@ impl<'a> MomentLines<'a> {
         let Constants { window, border, .. } = constants;
         let half = line_padding(*border, window.radius) / 2;
         let source = |k: usize| source_row(*border, window.radius, height, row, k);
-        let middle = half..half + width;
         if constants.kind == Kind::Apart {
-            return self.filter_wide(constants, rows, source, middle);
+            return self.filter_wide(constants, rows, source, half);
         }
         let [s, d, ss, dd, _, weight] = &mut self.columns;
         if weight.is_empty() {
-            let squares = (&mut ss[middle.clone()], &mut dd[middle.clone()]);
-            let s = &mut s[middle.clone()];
-            vertical_pass(window, |k| rows.sum(source(k)), s, squares.0);
-            let d = &mut d[middle];
-            vertical_pass(window, |k| rows.difference(source(k)), d, squares.1);
+            let [s, d, ss, dd] = [s, d, ss, dd].map(|line| part_mut(line, half, width));
+            vertical_pass(window, |k| rows.sum(source(k)), s, ss);
+            vertical_pass(window, |k| rows.difference(source(k)), d, dd);
         } else {
             for (line, value) in self.columns.iter_mut().zip(VALUES) {
                 if line.is_empty() {
                     continue;
                 }
-                vertical_sum(window, &mut line[middle.clone()], |k, j| {
+                vertical_sum(window, part_mut(line, half, width), |k, j| {
                     let row = source(k);
-                    let weight = rows.mask(row).map_or(1.0, |mask| mask[j]);
-                    weight * value(rows.sum(row)[j], rows.difference(row)[j])
+                    let weight = rows.mask(row).map_or(1.0, |mask| entry(mask, j));
+                    weight * value(entry(rows.sum(row), j), entry(rows.difference(row), j))
                 });
             }
         }
@@ -316,7 +326,9 @@ impl<'a> MomentLines<'a> {
             }
             let scale = if *weight > 0.0 { 1.0 / *weight } else { 0.0 };
             for line in [&mut *s, d, ss, dd] {
-                line[j] *= scale;
+                for moment in part_mut(line, j, 1) {
+                    *moment *= scale;
+                }
             }
         }
     }
@@ -327,23 +339,22 @@ impl<'a> MomentLines<'a> {
         constants: &Constants,
         rows: &impl Rows,
         source: impl Fn(usize) -> usize,
-        middle: Range<usize>,
+        half: usize,
     ) {
+        let width = rows.size().width;
         let Constants { window, border, .. } = constants;
         let pairs = self.columns.iter_mut().zip(&mut self.moments);
         for ((high, low), value) in pairs.zip(WIDE_VALUES) {
             if high.is_empty() {
                 continue;
             }
-            let places = high[middle.clone()]
-                .iter_mut()
-                .zip(&mut low[middle.clone()]);
-            for (j, (high, low)) in places.enumerate() {
+            let [places, below] = [&mut *high, &mut *low].map(|line| part_mut(line, half, width));
+            for (j, (high, low)) in places.iter_mut().zip(below).enumerate() {
                 let mut sum = 0.0f64;
                 for k in 0..window.len() {
                     let row = source(k);
-                    let weight = rows.mask(row).map_or(1.0, |mask| f64::from(mask[j]));
-                    let (s, d) = (rows.sum(row)[j], rows.difference(row)[j]);
+                    let weight = rows.mask(row).map_or(1.0, |mask| entry(mask, j).into());
+                    let (s, d) = (entry(rows.sum(row), j), entry(rows.difference(row), j));
                     sum += f64::from(window.tap(k)) * weight * value(s.into(), d.into());
                 }
                 *high = sum as f32;
@@ -381,10 +392,14 @@ impl<'a> MomentLines<'a> {
         let count = self.columns[0].len() + 1 - self.window.len();
         (0..count).map(move |j| {
             let sum = |line: usize| {
-                let (high, low) = (&self.columns[line], &self.moments[line]);
+                let (Some(high), Some(low)) = (self.columns.get(line), self.moments.get(line))
+                else {
+                    return 0.0;
+                };
+                let [high, low] = [high, low].map(|line| part(line, j, self.window.len()));
                 let mut sum = 0.0f64;
-                for k in 0..self.window.len() {
-                    let v = f64::from(high[j + k]) + f64::from(low[j + k]);
+                for (k, (high, low)) in high.iter().zip(low).enumerate() {
+                    let v = f64::from(*high) + f64::from(*low);
                     sum += f64::from(self.window.tap(k)) * v;
                 }
                 sum * scale

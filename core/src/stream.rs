@@ -7,13 +7,14 @@
 
 use crate::error::Error;
 use crate::filter::source_row;
-use crate::metric::{MsSsim, require};
+use crate::metric::MsSsim;
 use crate::params::{ChannelPooling, MAX_SCALES, Params, Pooling, Terms};
-use crate::plane::Size;
+use crate::part::{part, part_mut, split};
+use crate::plane::{Plane, Size};
 use crate::pyramid::{halve_row_of, last_source, scale_sizes};
 use crate::sample::Sample;
 use crate::score::Score;
-use crate::statistics::{MomentLines, Rows, TermSums, row_sums_of, sum_and_difference_row};
+use crate::statistics::{MomentLines, Rows, TermSums, row_sums_of, sum_and_difference};
 use crate::window::Window;
 
 /// Scores one channel from rows as they arrive.
@@ -35,10 +36,18 @@ use crate::window::Window;
 #[derive(Clone, Debug)]
 pub struct Stream {
     metric: MsSsim,
-    /// Of each scale: rows that have arrived, rows of windows that are summed, the sums.
-    arrived: [usize; MAX_SCALES],
-    summed: [usize; MAX_SCALES],
-    sums: [TermSums; MAX_SCALES],
+    progress: [Progress; MAX_SCALES],
+}
+
+/// How far a scale is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Rows that have arrived.
+    arrived: usize,
+    /// Rows of windows that are summed.
+    summed: usize,
+    /// Their sums.
+    sums: TermSums,
 }
 
 impl Params {
@@ -63,7 +72,7 @@ impl Params {
         let size = Size { width, height: 1 };
         let sizes = scale_sizes(size, self);
         let (mut sum, mut scale) = (0, 0);
-        while scale < self.scales {
+        while scale < self.scales && scale < MAX_SCALES {
             sum += sizes[scale].width;
             scale += 1;
         }
@@ -81,7 +90,7 @@ struct Ring<'s> {
 
 impl Ring<'_> {
     fn at<'s>(&self, plane: &'s [f32], row: usize) -> &'s [f32] {
-        &plane[row % self.rows * self.size.width..][..self.size.width]
+        part(plane, row % self.rows * self.size.width, self.size.width)
     }
 }
 
@@ -125,9 +134,7 @@ impl Stream {
         }
         Ok(Self {
             metric,
-            arrived: [0; MAX_SCALES],
-            summed: [0; MAX_SCALES],
-            sums: [TermSums::default(); MAX_SCALES],
+            progress: Default::default(),
         })
     }
 
@@ -145,47 +152,68 @@ impl Stream {
 
     /// Rows that have arrived.
     pub fn rows(&self) -> usize {
-        self.arrived[0]
+        self.progress[0].arrived
     }
 
     /// Takes the next row of both images. What the scratch holds before the first row does not matter;
     /// between rows it must be left as it is.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`] for a row of another length, or one too many.
-    ///
-    /// # Panics
-    /// If `scratch` is shorter than [`Stream::scratch_len`].
+    /// [`Error::SizeMismatch`] for a row of another length, or one too many; [`Error::ShortScratch`].
     pub fn push<X: Sample, Y: Sample>(
         &mut self,
         reference: &[X],
         distorted: &[Y],
         scratch: &mut [f32],
     ) -> Result<(), Error> {
-        let expected = self.metric.size();
-        for row in [reference.len(), distorted.len()] {
-            if row != expected.width || self.arrived[0] == expected.height {
-                let actual = Size {
-                    width: row,
-                    height: self.arrived[0] + 1,
-                };
-                return Err(Error::SizeMismatch { expected, actual });
-            }
+        let row = |width| Size { width, height: 1 };
+        let reference = Plane::new(reference, row(reference.len()))?;
+        let distorted = Plane::new(distorted, row(distorted.len()))?;
+        self.push_rows(&reference, &distorted, scratch)
+    }
+
+    /// Takes the next rows of both images, as many as the planes have; see [`Stream::push`].
+    ///
+    /// # Errors
+    /// As of [`Stream::push`]. No row is taken then.
+    pub fn push_rows<X: Sample, Y: Sample>(
+        &mut self,
+        reference: &Plane<'_, X>,
+        distorted: &Plane<'_, Y>,
+        scratch: &mut [f32],
+    ) -> Result<(), Error> {
+        let (expected, size) = (self.metric.size(), reference.size());
+        if distorted.size() != size {
+            return Err(Error::SizeMismatch {
+                expected: size,
+                actual: distorted.size(),
+            });
         }
-        require("scratch", scratch.len(), self.scratch_len());
+        let actual = Size {
+            width: size.width,
+            height: self.rows().saturating_add(size.height),
+        };
+        if actual.width != expected.width || actual.height > expected.height {
+            return Err(Error::SizeMismatch { expected, actual });
+        }
+        if scratch.len() < self.scratch_len() {
+            return Err(Error::ShortScratch {
+                expected: self.scratch_len(),
+                actual: scratch.len(),
+            });
+        }
         let rows = self.metric.params().ring_rows();
+        let data_range = self.metric.params().data_range;
         let widths = self.metric.params().widths(expected.width);
-        let (sums, rest) = scratch.split_at_mut(rows * widths);
-        let (differences, lines) = rest.split_at_mut(rows * widths);
-        let slot = self.arrived[0] % rows * expected.width;
-        sum_and_difference_row(
-            reference.iter().copied(),
-            distorted.iter().copied(),
-            self.metric.params().data_range,
-            &mut sums[slot..][..expected.width],
-            &mut differences[slot..][..expected.width],
-        );
-        self.arrive(0, sums, differences, lines);
+        let (sums, rest) = split(scratch, rows * widths);
+        let (differences, lines) = split(rest, rows * widths);
+        for row in 0..size.height {
+            let slot = self.rows() % rows * expected.width;
+            let sum = part_mut(sums, slot, expected.width);
+            let difference = part_mut(differences, slot, expected.width);
+            sum_and_difference(reference, distorted, row, data_range, sum, difference);
+            self.arrive(0, sums, differences, lines);
+        }
         Ok(())
     }
 
@@ -199,41 +227,44 @@ impl Stream {
     ) {
         let ring_rows = self.metric.params().ring_rows();
         let halving = self.metric.params().halving;
-        let size = self.metric.scale_sizes()[scale];
-        self.arrived[scale] += 1;
-        let arrived = self.arrived[scale];
-        let (sum, coarser_sums) = sums.split_at_mut(ring_rows * size.width);
-        let (difference, coarser_differences) = differences.split_at_mut(ring_rows * size.width);
+        let Some((constants, size)) = self.metric.scale(scale) else {
+            return;
+        };
+        let coarser = self.metric.scale(scale + 1).map(|(_, size)| size);
+        let Some([progress, rest @ ..]) = self.progress.get_mut(scale..) else {
+            return;
+        };
+        progress.arrived += 1;
+        let (sum, coarser_sums) = split(sums, ring_rows * size.width);
+        let (difference, coarser_differences) = split(differences, ring_rows * size.width);
         let ring = Ring {
             size,
             rows: ring_rows,
             sum,
             difference,
         };
-        let constants = *self.metric.constants(scale);
-        let map_height = self.metric.map_size(scale).height;
-        while self.summed[scale] < map_height {
-            let row = self.summed[scale];
-            if last_row(&constants.window, constants.border, size.height, row) >= arrived {
+        let map_height = constants.map_size(size).height;
+        while progress.summed < map_height {
+            let row = progress.summed;
+            let last = last_row(&constants.window, constants.border, size.height, row);
+            if last >= progress.arrived {
                 break;
             }
-            self.sums[scale] += row_sums_of(&constants, &ring, false, row, lines);
-            self.summed[scale] += 1;
+            progress.sums += row_sums_of(constants, &ring, false, row, lines);
+            progress.summed += 1;
         }
-        let Some(&coarser) = self.metric.scale_sizes().get(scale + 1) else {
+        let (Some(coarser), Some(next)) = (coarser, rest.first()) else {
             return;
         };
-        while self.arrived[scale + 1] < coarser.height {
-            let row = self.arrived[scale + 1];
-            if last_source(halving, size, row) >= arrived {
-                break;
-            }
+        let (arrived, mut row) = (progress.arrived, next.arrived);
+        while row < coarser.height && last_source(halving, size, row) < arrived {
             let slot = row % ring_rows * coarser.width;
-            let out = &mut coarser_sums[slot..][..coarser.width];
+            let out = part_mut(coarser_sums, slot, coarser.width);
             halve_row_of(halving, size, |row| ring.sum(row), -1.0, row, out);
-            let out = &mut coarser_differences[slot..][..coarser.width];
+            let out = part_mut(coarser_differences, slot, coarser.width);
             halve_row_of(halving, size, |row| ring.difference(row), 0.0, row, out);
             self.arrive(scale + 1, coarser_sums, coarser_differences, lines);
+            row += 1;
         }
     }
 
@@ -243,22 +274,20 @@ impl Stream {
     /// [`Error::SizeMismatch`] while rows are missing.
     pub fn score(&self) -> Result<Score, Error> {
         let expected = self.metric.size();
-        if self.arrived[0] < expected.height {
+        if self.rows() < expected.height {
             let actual = Size {
-                height: self.arrived[0],
+                height: self.rows(),
                 ..expected
             };
             return Err(Error::SizeMismatch { expected, actual });
         }
-        let scales = self.metric.params().scales;
-        Ok(self.metric.conclude(&self.sums[..scales], 1, false).0)
+        let sums = self.progress.map(|progress| progress.sums);
+        Ok(self.metric.conclude(&sums, 1, false).0)
     }
 
     /// Forgets all rows, for the next pair of images.
     pub fn restart(&mut self) {
-        self.arrived = [0; MAX_SCALES];
-        self.summed = [0; MAX_SCALES];
-        self.sums = [TermSums::default(); MAX_SCALES];
+        self.progress = Default::default();
     }
 }
 

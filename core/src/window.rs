@@ -22,12 +22,12 @@ impl Window {
     /// `sigma` is in pixels and positive; the published value is 1.5. The product of two such
     /// windows of radius 5 is MATLAB's `fspecial('gaussian', 11, sigma)`.
     ///
-    /// # Panics
-    /// If `radius` is above [`MAX_RADIUS`].
+    /// A radius above [`MAX_RADIUS`] counts as that.
     pub fn gaussian(sigma: f64, radius: usize) -> Self {
+        let radius = radius.min(MAX_RADIUS);
         let mut weights = [0.0f64; MAX_RADIUS + 1];
         let mut sum = 0.0;
-        for (k, weight) in weights[..=radius].iter_mut().enumerate() {
+        for (k, weight) in weights.iter_mut().enumerate().take(radius + 1) {
             let distance = k as f64 / sigma;
             *weight = libm::exp(-0.5 * distance * distance);
             sum += if k == 0 { *weight } else { 2.0 * *weight };
@@ -65,19 +65,20 @@ impl Window {
 
     /// What the vertical pass weighs samples off the centre with, and their distances from it.
     pub(crate) fn ratio_arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let taps = self.ratios[..=self.radius].iter().copied();
-        taps.enumerate().skip(1)
+        let taps = self.ratios.iter().copied().enumerate();
+        taps.take(self.radius + 1).skip(1)
     }
 
     /// The same of the horizontal pass.
     pub(crate) fn product_arms(&self) -> impl Iterator<Item = (usize, f32)> + '_ {
-        let taps = self.products[..=self.radius].iter().copied();
-        taps.enumerate().skip(1)
+        let taps = self.products.iter().copied().enumerate();
+        taps.take(self.radius + 1).skip(1)
     }
 
     /// The weight of tap `k` counted from one end, `0 <= k < len`.
     pub fn tap(&self, k: usize) -> f32 {
-        self.taps[k.abs_diff(self.radius)]
+        let tap = self.taps.get(k.abs_diff(self.radius));
+        tap.copied().unwrap_or(0.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use msssim_core::conformance::images::{waves, with_noise};
 use msssim_core::{
-    Bf16, F16, Halving, Map, MsSsim, Params, Plane, PlaneMut, Score, Size, Stream, Weighting,
+    Bf16, Error, F16, Halving, Map, MsSsim, Params, Plane, PlaneMut, Score, Size, Stream, Weighting,
 };
 
 const SIZE: Size = Size {
@@ -355,6 +355,41 @@ fn rows_as_they_arrive_give_the_whole_image_bit_for_bit() {
             stream.restart();
         }
     }
+}
+
+#[test]
+fn bands_of_rows_give_the_same_and_bad_ones_take_none() {
+    let pixels: Vec<u8> = (0..3 * SIZE.area()).map(|i| (i * i % 253) as u8).collect();
+    let params = Params::SNELL_2017;
+    let red = Plane::interleaved(&pixels, SIZE, 3, 0).unwrap();
+    let green = Plane::interleaved(&pixels, SIZE, 3, 1).unwrap();
+    let metric = MsSsim::new(SIZE, 1, &params).unwrap();
+    let whole = metric.score(&[red], &[green], &mut scratch(&metric));
+
+    let mut stream = Stream::new(SIZE, &params).unwrap();
+    let mut lines = vec![f32::NAN; stream.scratch_len()];
+    let len = lines.len();
+    let short = stream.push_rows(&red, &green, &mut lines[1..]);
+    let error = Error::ShortScratch {
+        expected: len,
+        actual: len - 1,
+    };
+    assert_eq!(short, Err(error));
+    assert!(error.to_string().contains(&len.to_string()), "{error}");
+    for rows in [1, 2, SIZE.height - 3] {
+        let first = stream.rows() * 3 * SIZE.width;
+        let size = Size {
+            height: rows,
+            ..SIZE
+        };
+        let [x, y] =
+            [0, 1].map(|channel| Plane::interleaved(&pixels[first..], size, 3, channel).unwrap());
+        // More rows than are left, and two planes of different height.
+        assert!(rows == 1 || stream.push_rows(&red, &green, &mut lines).is_err());
+        assert!(stream.push_rows(&x, &green, &mut lines).is_err());
+        stream.push_rows(&x, &y, &mut lines).unwrap();
+    }
+    assert_eq!(stream.score(), whole);
 }
 
 #[test]
