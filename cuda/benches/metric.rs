@@ -200,7 +200,6 @@ impl Pair {
                 workspace,
                 &reference,
                 &distorted,
-                None,
                 &mut ImagesMut::planar(self.gradient.as_view_mut()),
             )?,
         }
@@ -266,6 +265,7 @@ fn graph(device: &Device, stream: &Arc<CudaStream>, case: &Case) -> Result<f64, 
             reference: pair.reference,
             distorted: pair.distorted,
             upstream: None,
+            mask: None,
             gradient: pair.gradient,
             layout: Layout::Planar,
         };

@@ -1,16 +1,19 @@
 //! Everything that the compiler cannot check: the driver library, device memory, and all launches.
 //!
 //! A launch is right when the argument list is the kernel's and every address it computes lies in
-//! memory that is alive. Argument lists are written once, here, one method a kernel, and run under the
-//! emulator, which checks both; addresses come from [`msssim_kernels::Plan`], whose layout fits the
-//! workspace, and from [`Place`]s, which were checked against the images' memory.
+//! memory that is alive. Argument lists are written once, here and in the files below, one method a kernel,
+//! and run under the emulator, which checks both; addresses come from [`msssim_kernels::Plan`] and
+//! [`msssim_kernels::general::GeneralPlan`], whose layouts fit the workspace, and from [`Place`]s, which were
+//! checked against the images' memory.
 
+mod general;
+mod metric;
 pub(crate) mod network;
 
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cudarc::driver::sys::{
     CUgraphInstantiate_flags, CUjit_option, CUresult, CUstreamCaptureMode, cuDriverGetVersion,
@@ -18,16 +21,17 @@ use cudarc::driver::sys::{
 };
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, CudaView, CudaViewMut,
-    DevicePtr, DevicePtrMut, DriverError, LaunchConfig, PushKernelArg,
+    DevicePtr, DevicePtrMut, DriverError, LaunchConfig,
 };
 use cudarc::nvrtc::Ptx;
-use msssim_kernels::{
-    COMBINE, FINISH, GRADIENT, Image, PRODUCT, Pass, Plan, ProductPlan, Region, STATISTICS,
-    ScalePlan, TERMS, WEIGHTED,
-};
+use msssim_kernels::general::GeneralPlan;
+use msssim_kernels::{COMBINE, FINISH, GRADIENT, Image, Plan, Region, STATISTICS};
 
-use crate::error::{Error, ProbeError, Version, is_out_of_memory};
+use crate::error::{Error, Version, is_out_of_memory};
 use crate::images::{Batch, Format, Images, ImagesMut, Place, Sample};
+use crate::weighting::{Mask, Upstream};
+use general::GeneralKernels;
+use metric::ProductKernels;
 
 /// Threads of a block of the kernels that do not march.
 const BLOCK: u32 = 256;
@@ -130,61 +134,81 @@ pub(crate) fn capture<E: From<Error>>(
     })?)
 }
 
-/// The kernels, loaded into a context.
+/// The kernels, loaded into a context: those of training at once, the others when they are first planned
+/// with.
 #[derive(Debug)]
 pub(crate) struct Kernels {
-    statistics: [CudaFunction; 4],
+    context: Arc<CudaContext>,
+    statistics: [CudaFunction; 5],
     statistics_level: CudaFunction,
-    gradient: [CudaFunction; 4],
+    gradient: [CudaFunction; 5],
     gradient_level: CudaFunction,
     combine: CudaFunction,
     finish: CudaFunction,
-    terms: [CudaFunction; 4],
-    terms_level: CudaFunction,
-    weighted: [CudaFunction; 4],
-    weighted_level: CudaFunction,
-    rise: CudaFunction,
-    total: CudaFunction,
-    descend: CudaFunction,
+    products: OnceLock<ProductKernels>,
+    general: OnceLock<GeneralKernels>,
 }
 
 impl Kernels {
     /// Translates the PTX for the device; the driver keeps the result in its cache.
-    pub(crate) fn load(context: &Arc<CudaContext>) -> Result<Self, ProbeError> {
-        let module = |name, ptx| load(context, name, ptx);
-        let finest = |module: &Arc<CudaModule>, stem: &str| -> Result<_, DriverError> {
-            let kernel = |format: &str| module.load_function(&format!("{stem}_{format}"));
-            // In the order of `Format`.
-            Ok([
-                kernel("u8")?,
-                kernel("f16")?,
-                kernel("bf16")?,
-                kernel("f32")?,
-            ])
-        };
-        let statistics = module("statistics", STATISTICS)?;
-        let gradient = module("gradient", GRADIENT)?;
-        let combine = module("combine", COMBINE)?;
-        let finish = module("finish", FINISH)?;
-        let terms = module("terms", TERMS)?;
-        let weighted = module("weighted", WEIGHTED)?;
-        let product = module("product", PRODUCT)?;
+    pub(crate) fn load(context: &Arc<CudaContext>) -> Result<Self, Error> {
+        let statistics = load(context, "statistics", STATISTICS)?;
+        let gradient = load(context, "gradient", GRADIENT)?;
+        let combine = load(context, "combine", COMBINE)?;
+        let finish = load(context, "finish", FINISH)?;
         Ok(Self {
-            statistics: finest(&statistics, "statistics")?,
+            context: Arc::clone(context),
+            statistics: of_formats(&statistics, "statistics")?,
             statistics_level: statistics.load_function("statistics_level")?,
-            gradient: finest(&gradient, "gradient")?,
+            gradient: of_formats(&gradient, "gradient")?,
             gradient_level: gradient.load_function("gradient_level")?,
             combine: combine.load_function("combine")?,
             finish: finish.load_function("finish")?,
-            terms: finest(&terms, "terms")?,
-            terms_level: terms.load_function("terms_level")?,
-            weighted: finest(&weighted, "weighted")?,
-            weighted_level: weighted.load_function("weighted_level")?,
-            rise: product.load_function("rise")?,
-            total: product.load_function("total")?,
-            descend: product.load_function("descend")?,
+            products: OnceLock::new(),
+            general: OnceLock::new(),
         })
     }
+
+    /// Loads what `launches` needs.
+    pub(crate) fn ready(&self, launches: &Launches) -> Result<(), Error> {
+        let (products, general) = match launches {
+            Launches::Training(plan) => (!plan.products.is_empty(), false),
+            Launches::General(plan) => (plan.per_pixel, true),
+        };
+        // Loading may synchronise the context.
+        let _alone = CAPTURES.lock().unwrap_or_else(PoisonError::into_inner);
+        if products && self.products.get().is_none() {
+            let _ = self.products.set(ProductKernels::load(&self.context)?);
+        }
+        if general && self.general.get().is_none() {
+            let _ = self.general.set(GeneralKernels::load(&self.context)?);
+        }
+        Ok(())
+    }
+
+    /// The kernels of products pixel by pixel, of a plan that [`Kernels::ready`] has seen.
+    fn products(&self) -> Result<&ProductKernels, DriverError> {
+        let missing = DriverError(CUresult::CUDA_ERROR_NOT_INITIALIZED);
+        self.products.get().ok_or(missing)
+    }
+
+    /// The general kernels, likewise.
+    fn general(&self) -> Result<&GeneralKernels, DriverError> {
+        let missing = DriverError(CUresult::CUDA_ERROR_NOT_INITIALIZED);
+        self.general.get().ok_or(missing)
+    }
+}
+
+/// A kernel for each type of samples that training has, in the order of [`Format`].
+fn of_formats(module: &Arc<CudaModule>, stem: &str) -> Result<[CudaFunction; 5], DriverError> {
+    let kernel = |format: &str| module.load_function(&format!("{stem}_{format}"));
+    Ok([
+        kernel("u8")?,
+        kernel("f16")?,
+        kernel("bf16")?,
+        kernel("f32")?,
+        kernel("u16")?,
+    ])
 }
 
 /// Translates a file of kernels for the device.
@@ -192,13 +216,17 @@ fn load(
     context: &Arc<CudaContext>,
     module: &'static str,
     ptx: &str,
-) -> Result<Arc<CudaModule>, ProbeError> {
+) -> Result<Arc<CudaModule>, Error> {
     context.load_module(Ptx::from_src(ptx)).map_err(|error| {
         if is_out_of_memory(error) {
-            return error.into();
+            let free = context.mem_get_info().map_or(0, |(free, _)| free);
+            return Error::OutOfMemory {
+                asked: ptx.len(),
+                free,
+            };
         }
         let log = refusal(context, ptx).unwrap_or_else(|| Error::from(error).to_string());
-        ProbeError::PtxRefused { module, log }
+        Error::PtxRefused { module, log }
     })
 }
 
@@ -235,17 +263,45 @@ fn refusal(context: &Arc<CudaContext>, ptx: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.trim().to_owned())
 }
 
+/// The launches of a pass over a batch.
+#[derive(Debug)]
+pub(crate) enum Launches {
+    /// By the kernels for training.
+    Training(Plan),
+    /// By those for everything else.
+    General(GeneralPlan),
+}
+
+impl Launches {
+    /// Bytes of the workspace.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Training(plan) => plan.layout.bytes,
+            Self::General(plan) => plan.layout.bytes,
+        }
+    }
+
+    /// Where means and scores lie in it.
+    pub(crate) fn results(&self) -> [Region; 2] {
+        match self {
+            Self::Training(plan) => [plan.layout.means, plan.layout.scores],
+            Self::General(plan) => [plan.layout.means, plan.layout.scores],
+        }
+    }
+}
+
 /// A score, or a score and its gradient, of one batch: what to read, what to write.
 #[derive(Debug)]
 pub(crate) struct Job<'j, 'a, 'g, T> {
     pub(crate) batch: Batch,
-    pub(crate) plan: &'j Plan,
-    /// At least `plan.layout.bytes`.
+    pub(crate) plan: &'j Launches,
+    /// At least as many bytes as are planned.
     pub(crate) memory: &'j mut CudaSlice<u8>,
     pub(crate) reference: &'j Images<'a, T>,
     pub(crate) distorted: &'j Images<'a, T>,
-    /// The gradient of the sum of the images' scores so weighted.
-    pub(crate) upstream: Option<&'j CudaView<'a, f32>>,
+    /// The gradient is that of the sum of scores so weighted.
+    pub(crate) upstream: Option<Upstream<&'j CudaView<'a, f32>>>,
+    pub(crate) mask: Option<&'j Mask>,
     pub(crate) gradient: Option<&'j mut ImagesMut<'g>>,
 }
 
@@ -277,32 +333,53 @@ impl<T: Sample> Job<'_, '_, '_, T> {
         stream: &Arc<CudaStream>,
         submit: impl FnOnce(Addresses<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
-        let Batch { images, .. } = self.batch;
+        let Batch {
+            images, channels, ..
+        } = self.batch;
         let x = self.reference.place(&self.batch, "reference")?;
         let y = self.distorted.place(&self.batch, "distorted")?;
         let out = match &self.gradient {
             Some(gradient) => Some(gradient.place(&self.batch, "gradient")?),
             None => None,
         };
-        if let Some(upstream) = self.upstream
-            && upstream.len() < images
+        let (weights, by_channel) = match self.upstream {
+            None => (None, false),
+            Some(Upstream::Images(weights)) => (Some(weights), false),
+            Some(Upstream::Channels(weights)) => (Some(weights), true),
+        };
+        let expected = if by_channel {
+            images * channels
+        } else {
+            images
+        };
+        if let Some(weights) = weights
+            && weights.len() < expected
         {
             return Err(Error::ShortImages {
                 what: "upstream",
-                expected: images,
-                actual: upstream.len(),
+                expected,
+                actual: weights.len(),
+            });
+        }
+        if let Some(mask) = self.mask {
+            mask.check(images)?;
+        }
+        if T::FORMAT == Format::F64 && matches!(self.plan, Launches::Training(_)) {
+            return Err(Error::Unsupported {
+                what: "f64 samples in a plan for training; MsSsim::general has them",
             });
         }
         assert!(
-            self.memory.len() >= self.plan.layout.bytes,
+            self.memory.len() >= self.plan.bytes(),
             "a workspace of {} bytes where {} are planned",
             self.memory.len(),
-            self.plan.layout.bytes
+            self.plan.bytes()
         );
         let (memory, _memory) = self.memory.device_ptr_mut(stream);
         let (reference, _reference) = self.reference.samples.device_ptr(stream);
         let (distorted, _distorted) = self.distorted.samples.device_ptr(stream);
-        let upstream = self.upstream.map(|weights| weights.device_ptr(stream));
+        let upstream = weights.map(|weights| weights.device_ptr(stream));
+        let mask = self.mask.map(|mask| mask.weights().device_ptr(stream));
         let gradient = match self.gradient {
             Some(gradient) => Some(gradient.samples.device_ptr_mut(stream)),
             None => None,
@@ -315,6 +392,9 @@ impl<T: Sample> Job<'_, '_, '_, T> {
             x: x.at(reference),
             y: y.at(distorted),
             upstream: upstream.as_ref().map_or(0, |(address, _)| *address),
+            by_channel,
+            mask: mask.as_ref().map_or(0, |(address, _)| *address),
+            mask_image: self.mask.map_or(0, Mask::stride),
             gradient: gradient
                 .as_ref()
                 .zip(out)
@@ -326,13 +406,18 @@ impl<T: Sample> Job<'_, '_, '_, T> {
 
 /// A job's memory, checked and alive. Made by [`Job::with_addresses`] alone.
 struct Addresses<'j> {
-    plan: &'j Plan,
+    plan: &'j Launches,
     batch: Batch,
     format: Format,
     memory: u64,
     x: Image,
     y: Image,
+    /// Weights of the images' scores, or of their channels'; 0 for none.
     upstream: u64,
+    by_channel: bool,
+    /// The weights of the first image's samples, and how far it is to the next one's; 0 for none.
+    mask: u64,
+    mask_image: usize,
     gradient: Option<Image>,
 }
 
@@ -347,333 +432,15 @@ impl Addresses<'_> {
     /// All launches, in order, with nothing between them that waits.
     fn launch(&self, kernels: &Kernels, stream: &CudaStream) -> Result<(), DriverError> {
         let queue = Queue { stream, kernels };
-        if self.plan.products.is_empty() {
-            self.by_means(queue)?;
-        } else {
-            self.by_products(queue)?;
+        match self.plan {
+            Launches::Training(plan) => self.training(plan, queue),
+            Launches::General(plan) => self.general(plan, queue),
         }
-        match &self.gradient {
-            Some(out) => self.finish(queue, out),
-            None => Ok(()),
-        }
-    }
-
-    /// Scores as products of means, and each scale's gradient.
-    fn by_means(&self, queue: Queue<'_>) -> Result<(), DriverError> {
-        for (j, scale) in self.plan.scales.iter().enumerate() {
-            let results = self.results(j);
-            match (j, &self.gradient) {
-                (0, None) => self.statistics(queue, scale, &results)?,
-                (0, Some(out)) => self.gradient(queue, scale, &results, out)?,
-                (_, None) => self.statistics_level(queue, j, scale, &results)?,
-                (_, Some(_)) => self.gradient_level(queue, j, scale, &results)?,
-            }
-        }
-        let factors = match self.gradient {
-            Some(_) => self.at(self.plan.layout.factors),
-            None => 0,
-        };
-        self.combine(queue, factors, self.upstream)
-    }
-
-    /// Scores as means of products pixel by pixel, and each scale's gradient.
-    fn by_products(&self, queue: Queue<'_>) -> Result<(), DriverError> {
-        let Plan {
-            scales, products, ..
-        } = self.plan;
-        for (j, scale) in scales.iter().enumerate() {
-            let results = self.results(j);
-            match j {
-                0 => self.terms(queue, scale, &results)?,
-                _ => self.terms_level(queue, j, scale, &results)?,
-            }
-        }
-        // For the means alone: the scores and factors that it writes are overwritten.
-        self.combine(queue, 0, 0)?;
-        for (j, product) in products[..products.len() - 1].iter().enumerate() {
-            self.rise(queue, j, product)?;
-        }
-        self.total(queue)?;
-        let Some(out) = &self.gradient else {
-            return Ok(());
-        };
-        for (j, product) in products.iter().enumerate().rev() {
-            self.descend(queue, j, product)?;
-        }
-        for (j, product) in products.iter().enumerate() {
-            match j {
-                0 => self.weighted(queue, &product.weighted, out)?,
-                _ => self.weighted_level(queue, j, &product.weighted)?,
-            }
-        }
-        Ok(())
     }
 
     /// The address of a part of the workspace.
     fn at(&self, region: Region) -> u64 {
         self.memory + region.offset as u64
-    }
-
-    fn level(&self, scale: usize) -> u64 {
-        self.at(self.plan.layout.levels[scale])
-    }
-
-    /// The gradient of a coarser scale.
-    fn own_gradient(&self, scale: usize) -> u64 {
-        self.at(self.plan.layout.gradients) + 4 * self.plan.finish.first[scale] as u64
-    }
-
-    /// `S` and `P` of the product's scales; the finest has none.
-    fn product_sums(&self, scale: usize) -> u64 {
-        match scale {
-            0 => 0,
-            _ => self.at(self.plan.layout.sums[scale]),
-        }
-    }
-
-    /// Where the results of a scale go.
-    fn results(&self, scale: usize) -> Results {
-        let Plan { layout, scales, .. } = self.plan;
-        let first = 16 * self.plan.combine.first[scale] as u64;
-        Results {
-            next: if scale + 1 < scales.len() {
-                self.level(scale + 1)
-            } else {
-                0
-            },
-            partials: self.at(layout.partials) + first,
-        }
-    }
-
-    fn statistics(
-        &self,
-        queue: Queue<'_>,
-        scale: &ScalePlan,
-        results: &Results,
-    ) -> Result<(), DriverError> {
-        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
-        let kernel = &queue.kernels.statistics[self.format as usize];
-        let mut launch = queue.stream.launch_builder(kernel);
-        launch.arg(&x).arg(&y).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials);
-        // SAFETY: `statistics_T`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn statistics_level(
-        &self,
-        queue: Queue<'_>,
-        j: usize,
-        scale: &ScalePlan,
-        results: &Results,
-    ) -> Result<(), DriverError> {
-        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
-        let mut launch = queue.stream.launch_builder(&queue.kernels.statistics_level);
-        launch.arg(&level).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials);
-        // SAFETY: `statistics_level`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn gradient(
-        &self,
-        queue: Queue<'_>,
-        scale: &ScalePlan,
-        results: &Results,
-        out: &Image,
-    ) -> Result<(), DriverError> {
-        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
-        let out = out.to_bytes();
-        let kernel = &queue.kernels.gradient[self.format as usize];
-        let mut launch = queue.stream.launch_builder(kernel);
-        launch.arg(&x).arg(&y).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials).arg(&out);
-        // SAFETY: `gradient_T`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn gradient_level(
-        &self,
-        queue: Queue<'_>,
-        j: usize,
-        scale: &ScalePlan,
-        results: &Results,
-    ) -> Result<(), DriverError> {
-        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
-        let own = self.own_gradient(j);
-        let mut launch = queue.stream.launch_builder(&queue.kernels.gradient_level);
-        launch.arg(&level).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials).arg(&own);
-        // SAFETY: `gradient_level`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn combine(&self, queue: Queue<'_>, factors: u64, upstream: u64) -> Result<(), DriverError> {
-        let layout = &self.plan.layout;
-        let parameter = self.plan.combine.to_bytes();
-        let (partials, means) = (self.at(layout.partials), self.at(layout.means));
-        let (planes, scores) = (self.at(layout.plane_scores), self.at(layout.scores));
-        let mut launch = queue.stream.launch_builder(&queue.kernels.combine);
-        launch.arg(&parameter).arg(&partials).arg(&means);
-        launch
-            .arg(&planes)
-            .arg(&scores)
-            .arg(&factors)
-            .arg(&upstream);
-        // SAFETY: `combine`'s arguments; see the head of this file.
-        unsafe { launch.launch(threads([self.batch.images as u32, 1, 1])) }.map(drop)
-    }
-
-    fn finish(&self, queue: Queue<'_>, out: &Image) -> Result<(), DriverError> {
-        let layout = &self.plan.layout;
-        let (parameter, out) = (self.plan.finish.to_bytes(), out.to_bytes());
-        let (own_gradients, factors) = (self.at(layout.gradients), self.at(layout.factors));
-        let mut launch = queue.stream.launch_builder(&queue.kernels.finish);
-        launch
-            .arg(&parameter)
-            .arg(&own_gradients)
-            .arg(&factors)
-            .arg(&out);
-        // SAFETY: `finish`'s arguments; see the head of this file.
-        unsafe { launch.launch(threads(self.plan.finish_grid)) }.map(drop)
-    }
-
-    fn terms(
-        &self,
-        queue: Queue<'_>,
-        scale: &ScalePlan,
-        results: &Results,
-    ) -> Result<(), DriverError> {
-        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
-        let map = self.at(self.plan.layout.terms[0]);
-        let kernel = &queue.kernels.terms[self.format as usize];
-        let mut launch = queue.stream.launch_builder(kernel);
-        launch.arg(&x).arg(&y).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials).arg(&map);
-        // SAFETY: `terms_T`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn terms_level(
-        &self,
-        queue: Queue<'_>,
-        j: usize,
-        scale: &ScalePlan,
-        results: &Results,
-    ) -> Result<(), DriverError> {
-        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
-        let map = self.at(self.plan.layout.terms[j]);
-        let mut launch = queue.stream.launch_builder(&queue.kernels.terms_level);
-        launch.arg(&level).arg(&parameter);
-        launch.arg(&results.next).arg(&results.partials).arg(&map);
-        // SAFETY: `terms_level`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn rise(&self, queue: Queue<'_>, j: usize, product: &ProductPlan) -> Result<(), DriverError> {
-        let parameter = product.parameter.to_bytes();
-        let terms = self.at(self.plan.layout.terms[j]);
-        let (sums, next) = (self.product_sums(j), self.product_sums(j + 1));
-        let mut launch = queue.stream.launch_builder(&queue.kernels.rise);
-        launch.arg(&parameter).arg(&terms).arg(&sums).arg(&next);
-        // SAFETY: `rise`'s arguments; see the head of this file.
-        unsafe { launch.launch(threads(product.next_grid)) }.map(drop)
-    }
-
-    fn total(&self, queue: Queue<'_>) -> Result<(), DriverError> {
-        let Plan {
-            layout,
-            combine,
-            products,
-            ..
-        } = self.plan;
-        let coarsest = products.len() - 1;
-        let parameter = products[coarsest].parameter.to_bytes();
-        let (terms, sums) = (self.at(layout.terms[coarsest]), self.product_sums(coarsest));
-        let (scores, area) = (self.at(layout.scores), combine.windows[0]);
-        let factors = match self.gradient {
-            Some(_) => self.at(layout.factors),
-            None => 0,
-        };
-        let mut launch = queue.stream.launch_builder(&queue.kernels.total);
-        launch.arg(&parameter).arg(&combine.channels);
-        launch
-            .arg(&combine.scales)
-            .arg(&area)
-            .arg(&combine.data_range);
-        launch.arg(&terms).arg(&sums).arg(&scores);
-        launch.arg(&factors).arg(&self.upstream);
-        // SAFETY: `total`'s arguments; see the head of this file.
-        unsafe { launch.launch(threads([self.batch.images as u32, 1, 1])) }.map(drop)
-    }
-
-    fn descend(
-        &self,
-        queue: Queue<'_>,
-        j: usize,
-        product: &ProductPlan,
-    ) -> Result<(), DriverError> {
-        let parameter = product.parameter.to_bytes();
-        let terms = self.at(self.plan.layout.terms[j]);
-        let sums = self.product_sums(j);
-        let coarser = if j + 1 < self.plan.products.len() {
-            self.product_sums(j + 1)
-        } else {
-            0
-        };
-        let mut launch = queue.stream.launch_builder(&queue.kernels.descend);
-        launch.arg(&parameter).arg(&terms).arg(&sums).arg(&coarser);
-        // SAFETY: `descend`'s arguments; see the head of this file.
-        unsafe { launch.launch(threads(product.grid)) }.map(drop)
-    }
-
-    fn weighted(
-        &self,
-        queue: Queue<'_>,
-        scale: &ScalePlan,
-        out: &Image,
-    ) -> Result<(), DriverError> {
-        let (x, y, parameter) = (self.x.to_bytes(), self.y.to_bytes(), scale.scale.to_bytes());
-        let (weights, out) = (self.at(self.plan.layout.terms[0]), out.to_bytes());
-        let kernel = &queue.kernels.weighted[self.format as usize];
-        let mut launch = queue.stream.launch_builder(kernel);
-        launch
-            .arg(&x)
-            .arg(&y)
-            .arg(&parameter)
-            .arg(&weights)
-            .arg(&out);
-        // SAFETY: `weighted_T`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-
-    fn weighted_level(
-        &self,
-        queue: Queue<'_>,
-        j: usize,
-        scale: &ScalePlan,
-    ) -> Result<(), DriverError> {
-        let (level, parameter) = (self.level(j), scale.scale.to_bytes());
-        let (weights, own) = (self.at(self.plan.layout.terms[j]), self.own_gradient(j));
-        let mut launch = queue.stream.launch_builder(&queue.kernels.weighted_level);
-        launch.arg(&level).arg(&parameter).arg(&weights).arg(&own);
-        // SAFETY: `weighted_level`'s arguments; see the head of this file.
-        unsafe { launch.launch(shape(scale)) }.map(drop)
-    }
-}
-
-/// Where a scale's results go.
-struct Results {
-    /// The next level of the pyramid, or 0.
-    next: u64,
-    partials: u64,
-}
-
-fn shape(scale: &ScalePlan) -> LaunchConfig {
-    LaunchConfig {
-        grid_dim: scale.grid.into(),
-        block_dim: (scale.block, 1, 1),
-        shared_mem_bytes: 0,
     }
 }
 
@@ -684,22 +451,4 @@ fn threads(grid: [u32; 3]) -> LaunchConfig {
         block_dim: (BLOCK, 1, 1),
         shared_mem_bytes: 0,
     }
-}
-
-/// The launches of a pass over a batch.
-pub(crate) fn plan(
-    metric: &msssim_kernels::Metric,
-    pass: Pass,
-    batch: &Batch,
-) -> Result<Plan, Error> {
-    let Batch {
-        images,
-        channels,
-        size,
-    } = *batch;
-    Plan::new(metric, pass, images, channels, size.height, size.width).ok_or(Error::TooLarge {
-        images,
-        channels,
-        size,
-    })
 }

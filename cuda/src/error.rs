@@ -61,7 +61,7 @@ pub enum ProbeError {
     },
     /// Anything else, an exhausted memory among it.
     #[error(transparent)]
-    Device(#[from] Error),
+    Device(Error),
 }
 
 /// Why something could not be computed on a device.
@@ -71,10 +71,10 @@ pub enum Error {
     /// The request is wrong in itself, on any backend.
     #[error(transparent)]
     Metric(#[from] msssim_core::Error),
-    /// The parameters are right, but the kernels do not have them.
-    #[error("the CUDA kernels do not have {what}: use the CPU for it")]
+    /// The request is right, but not on this device or in this plan.
+    #[error("not possible on a CUDA device: {what}")]
     Unsupported {
-        /// What they lack.
+        /// What was asked for.
         what: &'static str,
     },
     /// A launch cannot be that large.
@@ -115,6 +115,14 @@ pub enum Error {
         /// Bytes that are free.
         free: usize,
     },
+    /// The driver cannot translate kernels.
+    #[error("the driver refuses the kernels in {module}.ptx: {log}")]
+    PtxRefused {
+        /// The file of kernels.
+        module: &'static str,
+        /// What the driver's compiler wrote.
+        log: String,
+    },
     /// An answer of the driver. After a failed launch every later call may return it.
     #[error("the CUDA driver says {name}: {text}")]
     Driver {
@@ -136,6 +144,15 @@ impl From<DriverError> for Error {
         Self::Driver {
             name: text(error.error_name()),
             text: text(error.error_string()),
+        }
+    }
+}
+
+impl From<Error> for ProbeError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::PtxRefused { module, log } => Self::PtxRefused { module, log },
+            error => Self::Device(error),
         }
     }
 }

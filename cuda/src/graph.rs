@@ -7,6 +7,7 @@ use crate::driver::Job;
 use crate::error::Error;
 use crate::images::{Images, ImagesMut, Layout, Sample};
 use crate::metric::Workspace;
+use crate::weighting::{Mask, Upstream, Weighting};
 
 /// The memory that a graph reads and writes.
 #[derive(Debug)]
@@ -15,8 +16,10 @@ pub struct Buffers<T> {
     pub reference: CudaSlice<T>,
     /// The distorted ones, in the same order.
     pub distorted: CudaSlice<T>,
-    /// Weights of the images' scores in what is differentiated; none are ones.
-    pub upstream: Option<CudaSlice<f32>>,
+    /// Weights of the scores in what is differentiated; none are ones.
+    pub upstream: Option<Upstream<CudaSlice<f32>>>,
+    /// The regions that count.
+    pub mask: Option<Mask>,
     /// Receives the gradient, in the same order.
     pub gradient: CudaSlice<f32>,
     /// The order of the samples of all three.
@@ -90,7 +93,9 @@ impl<T: Sample> Captured<T> {
 
     /// The weights, if there are any.
     pub fn upstream_mut(&mut self) -> Option<CudaViewMut<'_, f32>> {
-        self.buffers.upstream.as_mut().map(CudaSlice::as_view_mut)
+        let upstream = self.buffers.upstream.as_mut()?;
+        let (Upstream::Images(weights) | Upstream::Channels(weights)) = upstream;
+        Some(weights.as_view_mut())
     }
 
     /// The gradient of the last run.
@@ -113,12 +118,26 @@ fn with_job<T: Sample, R>(
         reference,
         distorted,
         upstream,
+        mask,
         gradient,
         layout,
     } = buffers;
     let reference = Images::new(reference.as_view(), *layout);
     let distorted = Images::new(distorted.as_view(), *layout);
-    let upstream = upstream.as_ref().map(CudaSlice::as_view);
+    let view;
+    let upstream = match upstream {
+        None => None,
+        Some(Upstream::Images(weights)) => {
+            view = weights.as_view();
+            Some(Upstream::Images(&view))
+        }
+        Some(Upstream::Channels(weights)) => {
+            view = weights.as_view();
+            Some(Upstream::Channels(&view))
+        }
+    };
+    let mask = mask.as_ref();
+    let weighting = Weighting { upstream, mask };
     let mut gradient = ImagesMut::new(gradient.as_view_mut(), *layout);
-    run(workspace.job(&reference, &distorted, upstream.as_ref(), &mut gradient))
+    run(workspace.job(&reference, &distorted, &weighting, &mut gradient))
 }

@@ -18,10 +18,26 @@ pub enum Format {
     Bf16,
     /// Single precision.
     F32,
+    /// 16-bit integers.
+    U16,
+    /// Double precision, rounded to single where it is read.
+    F64,
 }
 
-/// A type that samples in device memory may have: `u8`, `f16`, `bf16` or `f32`. Kernels read it as it
-/// is and compute in `f32`.
+impl Format {
+    /// Bytes of a sample.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::U16 | Self::F16 | Self::Bf16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// A type that samples in device memory may have: `u8`, `u16`, `f16`, `bf16` or `f32`, and, in a plan that is
+/// [`crate::MsSsim::general`], `f64`. Kernels read it as it is and compute in `f32`.
 pub trait Sample: DeviceRepr + sealed::Sealed {
     /// Which of them it is.
     const FORMAT: Format;
@@ -33,6 +49,8 @@ mod sealed {
     impl Sealed for half::f16 {}
     impl Sealed for half::bf16 {}
     impl Sealed for f32 {}
+    impl Sealed for u16 {}
+    impl Sealed for f64 {}
 }
 
 impl Sample for u8 {
@@ -49,6 +67,14 @@ impl Sample for bf16 {
 
 impl Sample for f32 {
     const FORMAT: Format = Format::F32;
+}
+
+impl Sample for u16 {
+    const FORMAT: Format = Format::U16;
+}
+
+impl Sample for f64 {
+    const FORMAT: Format = Format::F64;
 }
 
 /// The order of a batch's samples.

@@ -12,10 +12,11 @@
 
 #![deny(unsafe_code)]
 
+mod convention;
 mod device;
 #[allow(
     unsafe_code,
-    reason = "launches, device memory and the driver library: the one file of them"
+    reason = "launches, device memory and the driver library: the one file of them, and those below it"
 )]
 mod driver;
 mod error;
@@ -23,6 +24,7 @@ mod graph;
 mod images;
 mod metric;
 pub mod network;
+mod weighting;
 
 pub use cudarc;
 pub use device::Device;
@@ -31,4 +33,5 @@ pub use graph::{Buffers, Captured};
 pub use half::{bf16, f16};
 pub use images::{Format, Images, ImagesMut, Layout, Sample};
 pub use metric::{MsSsim, Pass, Workspace};
-pub use msssim_core::{Params, Pooling, Score, Size};
+pub use msssim_core::{Params, Plane, Pooling, Score, Size};
+pub use weighting::{Mask, Upstream, Weighting};

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr};
-use msssim_core::{
-    Border, ChannelPooling, Halving, MAX_SCALES, Negative, Params, Pooling, ScaleMeans, Score,
-    Size, Terms,
-};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
+use msssim_core::{Apart, MAX_SCALES, Params, ScaleMeans, Score, Size, Terms};
+use msssim_kernels::general::{Convention, GeneralPlan};
 use msssim_kernels::{Metric, Plan, Region};
 
+use crate::convention::{of_general, of_training};
 use crate::device::Device;
-use crate::driver::{Job, allocate, plan};
+use crate::driver::{Job, Launches, allocate};
 use crate::error::Error;
 use crate::images::{Batch, Images, ImagesMut, Sample};
+use crate::weighting::{Mask, Weighting};
 
 pub use msssim_kernels::Pass;
 
@@ -43,8 +43,15 @@ pub use msssim_kernels::Pass;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MsSsim {
     portable: msssim_core::MsSsim,
-    metric: Metric,
+    general: Convention,
+    /// As the kernels for training take it, if they have it.
+    training: Option<Metric>,
+    /// About how many bytes a general plan takes.
+    memory: usize,
 }
+
+/// What a workspace of general kernels takes unless told otherwise, where that is enough for one image.
+const MEMORY: usize = 256 << 20;
 
 /// Device memory for scoring a batch, and the stream that does it; made by [`MsSsim::workspace`].
 ///
@@ -55,8 +62,8 @@ pub struct Workspace {
     stream: Arc<CudaStream>,
     metric: MsSsim,
     batch: Batch,
-    score: Plan,
-    gradient: Option<Plan>,
+    score: Launches,
+    gradient: Option<Launches>,
     memory: CudaSlice<u8>,
     /// What was computed last, in whose layout the results are.
     last: Option<Pass>,
@@ -67,15 +74,42 @@ pub struct Workspace {
 impl MsSsim {
     /// Plans the metric for images of `size` with `channels` planes, each compared by itself.
     ///
+    /// What training needs has kernels of its own: windows of 11 taps of one width inside the image or over
+    /// replicated borders, sides halved by 2 x 2 means, contrast and structure together, channels by
+    /// themselves. Every other convention goes by general kernels, which are slower.
+    ///
     /// # Errors
-    /// [`Error::Metric`] as on any backend; [`Error::Unsupported`] for a convention that has no kernels,
-    /// by name of its switch.
+    /// [`Error::Metric`] as on any backend.
     pub fn new(size: Size, channels: usize, params: &Params) -> Result<Self, Error> {
         let portable = msssim_core::MsSsim::new(size, channels, params)?;
         Ok(Self {
-            metric: of_kernels(params, &portable)?,
+            general: of_general(&portable),
+            training: of_training(&portable),
+            memory: MEMORY,
             portable,
         })
+    }
+
+    /// The same metric by the general kernels, which have masks and `f64` samples too.
+    pub fn general(self) -> Self {
+        Self {
+            training: None,
+            ..self
+        }
+    }
+
+    /// The same metric in workspaces of about `bytes`, or what a single image takes, where it goes by general
+    /// kernels: they take the images of a batch a few at a time. 256 MiB unless told otherwise.
+    pub fn within(self, bytes: usize) -> Self {
+        Self {
+            memory: bytes,
+            ..self
+        }
+    }
+
+    /// Whether the kernels for training have this metric.
+    pub fn is_for_training(&self) -> bool {
+        self.training.is_some()
     }
 
     /// The plan that is shared with the portable form.
@@ -89,7 +123,7 @@ impl MsSsim {
     /// [`Error::TooLarge`] for a batch that no launch can cover.
     pub fn workspace_bytes(&self, images: usize, pass: Pass) -> Result<usize, Error> {
         let batch = self.batch(images);
-        let bytes = |pass| Ok(plan(&self.metric, pass, &batch)?.layout.bytes);
+        let bytes = |pass| Ok(self.launches(pass, &batch)?.bytes());
         let score: Result<usize, Error> = bytes(Pass::Score);
         match pass {
             Pass::Score => score,
@@ -101,7 +135,8 @@ impl MsSsim {
     /// [`Pass::Gradient`] serves for scores alone too.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] for a batch that no launch can cover, [`Error::OutOfMemory`].
+    /// [`Error::TooLarge`] for a batch that no launch can cover, [`Error::OutOfMemory`];
+    /// [`Error::PtxRefused`] where it needs kernels that [`Device::probe`] does not load.
     ///
     /// # Panics
     /// If `stream` belongs to another device's context.
@@ -119,11 +154,12 @@ impl MsSsim {
             device.context().ordinal()
         );
         let batch = self.batch(images);
-        let score = plan(&self.metric, Pass::Score, &batch)?;
+        let score = self.launches(Pass::Score, &batch)?;
         let gradient = match pass {
             Pass::Score => None,
-            Pass::Gradient => Some(plan(&self.metric, Pass::Gradient, &batch)?),
+            Pass::Gradient => Some(self.launches(Pass::Gradient, &batch)?),
         };
+        device.kernels().ready(&score)?;
         let layouts = [Some(&score), gradient.as_ref()];
         let results = layouts.into_iter().flatten().map(|plan| {
             let [from, to] = results(plan);
@@ -140,6 +176,29 @@ impl MsSsim {
             scores: Vec::with_capacity(images),
             score,
             gradient,
+        })
+    }
+
+    /// The launches of a pass over a batch.
+    fn launches(&self, pass: Pass, batch: &Batch) -> Result<Launches, Error> {
+        let Batch {
+            images,
+            channels,
+            size: Size { width, height },
+        } = *batch;
+        let launches = match &self.training {
+            Some(metric) => {
+                Plan::new(metric, pass, images, channels, height, width).map(Launches::Training)
+            }
+            None => {
+                let batch = [images, channels, height, width];
+                GeneralPlan::new(&self.general, pass, batch, self.memory).map(Launches::General)
+            }
+        };
+        launches.ok_or(Error::TooLarge {
+            images,
+            channels,
+            size: batch.size,
         })
     }
 
@@ -168,6 +227,24 @@ impl MsSsim {
         workspace.scores()
     }
 
+    /// The scores of the regions that a mask leaves, see [`MsSsim::score`].
+    ///
+    /// # Errors
+    /// As [`MsSsim::score`]; [`Error::ShortImages`] for a mask of fewer images.
+    ///
+    /// # Panics
+    /// As [`MsSsim::score`]; if the mask is another plan's.
+    pub fn score_region<'w, T: Sample>(
+        &self,
+        workspace: &'w mut Workspace,
+        reference: &Images<'_, T>,
+        distorted: &Images<'_, T>,
+        mask: &Mask,
+    ) -> Result<&'w [Score], Error> {
+        self.enqueue_score_region(workspace, reference, distorted, Some(mask))?;
+        workspace.scores()
+    }
+
     /// The scores, and the gradient of each image's score by that image of `distorted`, see
     /// [`msssim_core::MsSsim::score_and_gradient`].
     ///
@@ -184,7 +261,28 @@ impl MsSsim {
         distorted: &Images<'_, T>,
         gradient: &mut ImagesMut<'_>,
     ) -> Result<&'w [Score], Error> {
-        self.enqueue_score_and_gradient(workspace, reference, distorted, None, gradient)?;
+        self.enqueue_score_and_gradient(workspace, reference, distorted, gradient)?;
+        workspace.scores()
+    }
+
+    /// The scores, and the gradient of their sum so weighted, within regions: see
+    /// [`msssim_core::MsSsim::differentiate`].
+    ///
+    /// # Errors
+    /// As [`MsSsim::score_and_gradient`]; [`Error::ShortImages`] for fewer weights than scores, or a mask of
+    /// fewer images.
+    ///
+    /// # Panics
+    /// As [`MsSsim::score_and_gradient`]; if the mask is another plan's.
+    pub fn differentiate<'w, T: Sample>(
+        &self,
+        workspace: &'w mut Workspace,
+        reference: &Images<'_, T>,
+        distorted: &Images<'_, T>,
+        weighting: &Weighting<'_>,
+        gradient: &mut ImagesMut<'_>,
+    ) -> Result<&'w [Score], Error> {
+        self.enqueue_differentiate(workspace, reference, distorted, weighting, gradient)?;
         workspace.scores()
     }
 
@@ -201,7 +299,25 @@ impl MsSsim {
         reference: &Images<'_, T>,
         distorted: &Images<'_, T>,
     ) -> Result<(), Error> {
+        self.enqueue_score_region(workspace, reference, distorted, None)
+    }
+
+    /// Like [`MsSsim::score_region`], without waiting; without a mask it is [`MsSsim::enqueue_score`].
+    ///
+    /// # Errors
+    /// Those of [`MsSsim::score_region`].
+    ///
+    /// # Panics
+    /// As [`MsSsim::score_region`].
+    pub fn enqueue_score_region<T: Sample>(
+        &self,
+        workspace: &mut Workspace,
+        reference: &Images<'_, T>,
+        distorted: &Images<'_, T>,
+        mask: Option<&Mask>,
+    ) -> Result<(), Error> {
         self.check(workspace);
+        workspace.check_mask(mask);
         workspace.last = Some(Pass::Score);
         let job = Job {
             batch: workspace.batch,
@@ -210,13 +326,13 @@ impl MsSsim {
             reference,
             distorted,
             upstream: None,
+            mask,
             gradient: None,
         };
         job.enqueue(workspace.device.kernels(), &workspace.stream)
     }
 
-    /// Like [`MsSsim::score_and_gradient`], without waiting. With `upstream`, one weight an image in
-    /// device memory, `gradient` is that of the sum of the scores so weighted.
+    /// Like [`MsSsim::score_and_gradient`], without waiting.
     ///
     /// # Errors
     /// Those of [`MsSsim::score_and_gradient`].
@@ -228,14 +344,32 @@ impl MsSsim {
         workspace: &mut Workspace,
         reference: &Images<'_, T>,
         distorted: &Images<'_, T>,
-        upstream: Option<&CudaView<'_, f32>>,
+        gradient: &mut ImagesMut<'_>,
+    ) -> Result<(), Error> {
+        let weighting = Weighting::default();
+        self.enqueue_differentiate(workspace, reference, distorted, &weighting, gradient)
+    }
+
+    /// Like [`MsSsim::differentiate`], without waiting.
+    ///
+    /// # Errors
+    /// Those of [`MsSsim::differentiate`].
+    ///
+    /// # Panics
+    /// As [`MsSsim::differentiate`].
+    pub fn enqueue_differentiate<T: Sample>(
+        &self,
+        workspace: &mut Workspace,
+        reference: &Images<'_, T>,
+        distorted: &Images<'_, T>,
+        weighting: &Weighting<'_>,
         gradient: &mut ImagesMut<'_>,
     ) -> Result<(), Error> {
         self.check(workspace);
         let device = workspace.device.clone();
         let stream = Arc::clone(&workspace.stream);
         workspace
-            .job(reference, distorted, upstream, gradient)
+            .job(reference, distorted, weighting, gradient)
             .enqueue(device.kernels(), &stream)
     }
 
@@ -273,7 +407,17 @@ impl Workspace {
             (None, _) => return 0,
         };
         let (address, _) = self.memory.device_ptr(&self.stream);
-        address + plan.layout.scores.offset as u64
+        let [_, scores] = plan.results();
+        address + scores.offset as u64
+    }
+
+    fn check_mask(&self, mask: Option<&Mask>) {
+        assert!(
+            mask.is_none_or(|mask| mask.plan() == self.metric.plan()),
+            "the mask was made for another plan than {} planes of {}",
+            self.batch.channels,
+            self.batch.size
+        );
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -301,21 +445,19 @@ impl Workspace {
                 .chunks_exact(8)
                 .map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap_or_default()))
         };
-        let (channels, scales) = (self.batch.channels, plan.scales.len());
-        let mut means = doubles(plan.layout.means);
+        let [means, scores] = plan.results();
+        let values = match plan {
+            Launches::Training(_) => 2,
+            Launches::General(_) => 5,
+        };
+        let means: Vec<f64> = doubles(means).collect();
+        let params = self.metric.portable.params();
+        let of_image = values * params.scales * self.batch.channels;
         self.scores.clear();
-        for value in doubles(plan.layout.scores) {
-            let mut of_image = [ScaleMeans::default(); MAX_SCALES];
-            for _ in 0..channels {
-                for (scale, mean) in of_image[..scales].iter_mut().enumerate() {
-                    let [cs, ssim] = [(); 2].map(|()| means.next().unwrap_or(f64::NAN));
-                    mean.cs += cs / channels as f64;
-                    if scale + 1 == scales {
-                        *mean.ssim.get_or_insert(0.0) += ssim / channels as f64;
-                    }
-                }
-            }
-            self.scores.push(Score::new(value, &of_image[..scales]));
+        for (value, means) in doubles(scores).zip(means.chunks_exact(of_image)) {
+            let scales = scale_means(means, values, params);
+            self.scores
+                .push(Score::new(value, &scales[..params.scales]));
         }
         Ok(&self.scores)
     }
@@ -328,9 +470,10 @@ impl Workspace {
         &'j mut self,
         reference: &'j Images<'a, T>,
         distorted: &'j Images<'a, T>,
-        upstream: Option<&'j CudaView<'a, f32>>,
+        weighting: &Weighting<'a>,
         gradient: &'j mut ImagesMut<'g>,
     ) -> Job<'j, 'a, 'g, T> {
+        self.check_mask(weighting.mask);
         let Some(plan) = &self.gradient else {
             panic!("the workspace was made for scores alone, not for a gradient")
         };
@@ -341,62 +484,38 @@ impl Workspace {
             memory: &mut self.memory,
             reference,
             distorted,
-            upstream,
+            upstream: weighting.upstream,
+            mask: weighting.mask,
             gradient: Some(gradient),
         }
     }
 }
 
 /// From where to where in the workspace the means and scores lie.
-fn results(plan: &Plan) -> [usize; 2] {
-    let (means, scores) = (plan.layout.means, plan.layout.scores);
+fn results(plan: &Launches) -> [usize; 2] {
+    let [means, scores] = plan.results();
     [means.offset, scores.offset + scores.bytes]
 }
 
-/// The parameters as the kernels take them.
-fn of_kernels(params: &Params, portable: &msssim_core::MsSsim) -> Result<Metric, Error> {
-    let unsupported = |what| Err(Error::Unsupported { what });
-    let window = &portable.constants(0).window;
-    let mut taps = [0.0; 6];
-    if window.radius + 1 != taps.len() || params.sigma_growth != 1.0 {
-        return unsupported("windows of other than 11 taps, or that grow from scale to scale");
+/// The means of an image's scales over its channels, from `values` numbers a channel and scale: of cs, l cs,
+/// and of l, c and s where there are five.
+fn scale_means(means: &[f64], values: usize, params: &Params) -> [ScaleMeans; MAX_SCALES] {
+    let mut scales = [ScaleMeans::default(); MAX_SCALES];
+    let channels = (means.len() / (values * params.scales)) as f64;
+    let apart = matches!(params.terms, Terms::Apart { .. });
+    for of_channel in means.chunks_exact(values * params.scales) {
+        for (scale, means) in of_channel.chunks_exact(values).enumerate() {
+            let sums = &mut scales[scale];
+            sums.cs += means[0] / channels;
+            if apart {
+                let sums = sums.apart.get_or_insert(Apart::default());
+                sums.luminance += means[2] / channels;
+                sums.contrast += means[3] / channels;
+                sums.structure += means[4] / channels;
+            } else if scale + 1 == params.scales {
+                *sums.ssim.get_or_insert(0.0) += means[1] / channels;
+            }
+        }
     }
-    taps.copy_from_slice(&window.taps[..6]);
-    if params
-        .coarsest_border
-        .is_some_and(|border| border != params.border)
-    {
-        return unsupported("a border rule of the coarsest scale's own");
-    }
-    if params.channels != ChannelPooling::Scores {
-        return unsupported("channels pooled together");
-    }
-    if params.terms != Terms::ContrastStructure {
-        return unsupported("luminance, contrast and structure pooled apart");
-    }
-    Ok(Metric {
-        scales: params.scales,
-        weights: params.weights,
-        signed: match params.negative {
-            Negative::Zero => false,
-            Negative::Signed => true,
-            _ => return unsupported("this rule for negative terms"),
-        },
-        valid: match params.border {
-            Border::Valid => true,
-            Border::Replicate => false,
-            Border::Reflect => return unsupported("mirrored borders"),
-        },
-        halving: match params.halving {
-            Halving::Symmetric => msssim_kernels::Halving::Symmetric,
-            Halving::Zero => msssim_kernels::Halving::Zero,
-            Halving::Floor => msssim_kernels::Halving::Floor,
-            _ => return unsupported("this rule for the next scale"),
-        },
-        per_pixel: params.pooling == Pooling::PixelProduct,
-        taps,
-        c1: portable.constants(0).c1,
-        c2: portable.constants(0).c2,
-        data_range: params.data_range,
-    })
+    scales
 }

@@ -20,6 +20,7 @@ use crate::driver::{allocate_zeros, capture, forgo_events, with_view};
 use crate::error::{Error, ProbeError};
 use crate::images::{Images, ImagesMut};
 use crate::metric::{MsSsim, Pass, Workspace};
+use crate::weighting::{Upstream, Weighting};
 
 pub use msssim_kernels::network::{Adam, Conv, Crop};
 
@@ -433,12 +434,14 @@ impl Network {
                 let images =
                     [reference, distorted].map(|buffer| Images::planar(buffer.memory.as_view()));
                 with_view(&self.stream, out, |view| {
-                    metric.enqueue_score_and_gradient(
-                        workspace,
-                        &images[0],
-                        &images[1],
-                        Some(&upstream.as_view()),
-                        &mut ImagesMut::planar(view),
+                    let weights = upstream.as_view();
+                    let weighting = Weighting {
+                        upstream: Some(Upstream::Images(&weights)),
+                        mask: None,
+                    };
+                    let mut out = ImagesMut::planar(view);
+                    metric.enqueue_differentiate(
+                        workspace, &images[0], &images[1], &weighting, &mut out,
                     )
                 })?;
                 if let Some(Blend { weights, means }) = blend {

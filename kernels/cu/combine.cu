@@ -10,14 +10,14 @@
 // The layout of `Combine` in src/parameters.rs.
 struct Combine {
   int scales, channels;
-  // Whether a negative mean keeps its sign; otherwise it counts as 0.
-  int is_signed;
+  // What becomes of a negative mean.
+  int negative;
   // Scale by scale: sums of a plane, and where the scale's sums of all planes begin.
   int partials[MAX_SCALES];
   long long first[MAX_SCALES];
   // Windows of a plane, and exponents.
   double windows[MAX_SCALES], weights[MAX_SCALES];
-  double data_range;
+  double data_range, bound;
 };
 
 // The mean of cs (x) and of l cs (y) over one scale of one plane; every lane receives it.
@@ -36,13 +36,13 @@ __device__ double2 scale_mean(const Combine& plan, const double2* partials, int 
   return make_double2(sum.x / plan.windows[scale], sum.y / plan.windows[scale]);
 }
 
-// `means`: per plane and scale, of cs and of l cs (0 but for the coarsest scale). `plane_scores`: per
-// plane. `scores`: per image, the mean over its channels. `factors`, which may be null: per plane and
-// scale, what turns the gradient of the scale's sum into that of the image's score, or of the sum of
-// the scores weighted by `upstream`, which may be null.
+// `means`: per plane and scale, of cs and of l cs (0 but for the coarsest scale). `scores`: per image, the
+// mean over its channels. `factors`, which may be null: per plane and scale, what turns the gradient of the
+// scale's sum into that of the image's score, or of the sum of scores weighted by `upstream` (`share_of`).
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    combine(Combine plan, const double2* __restrict__ partials, double2* means, double* plane_scores,
-            double* __restrict__ scores, float* __restrict__ factors, const float* __restrict__ upstream) {
+    combine(Combine plan, const double2* __restrict__ partials, double2* means, double* __restrict__ scores,
+            float* __restrict__ factors, const float* __restrict__ upstream, int by_channel) {
+  __shared__ double value[MAX_SCALES], slope[MAX_SCALES];
   const int image = blockIdx.x;
   const int pairs = plan.channels * plan.scales;
   for (int pair = threadIdx.x / 32; pair < pairs; pair += BLOCK / 32) {
@@ -50,37 +50,31 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     const double2 mean = scale_mean(plan, partials, plane, scale);
     if (threadIdx.x % 32 == 0) means[(long long)plane * plan.scales + scale] = mean;
   }
-  __syncthreads();
-  const double weight = upstream ? (double)upstream[image] : 1.0;
-  for (int channel = threadIdx.x; channel < plan.channels; channel += BLOCK) {
-    const int plane = image * plan.channels + channel;
-    const double2* mean = means + (long long)plane * plan.scales;
-    double value = 1.0;
-    for (int j = 0; j < plan.scales; j++) {
-      const double t = j + 1 == plan.scales ? mean[j].y : mean[j].x;
-      value *= power(t, plan.weights[j], plan.is_signed).value;
+  double score = 0.0;
+  for (int channel = 0; channel < plan.channels; channel++) {
+    const int plane = image * plan.channels + channel, scale = threadIdx.x;
+    __syncthreads();
+    if (scale < plan.scales) {
+      const double2 mean = means[(long long)plane * plan.scales + scale];
+      const double t = scale + 1 == plan.scales ? mean.y : mean.x;
+      const Power p = power(t, plan.weights[scale], plan.negative, plan.bound);
+      value[scale] = p.value;
+      slope[scale] = p.slope;
     }
-    plane_scores[plane] = value;
-    if (!factors) continue;
+    __syncthreads();
     // The derivative by one mean is its power's slope between the product of those before it and the
     // product of those after it: a factor of 0 is not divided by.
-    for (int j = 0; j < plan.scales; j++) {
-      double before = 1.0, after = 1.0, slope = 0.0;
-      for (int k = 0; k < plan.scales; k++) {
-        const double t = k + 1 == plan.scales ? mean[k].y : mean[k].x;
-        const Power p = power(t, plan.weights[k], plan.is_signed);
-        if (k < j) before *= p.value;
-        if (k == j) slope = p.slope;
-        if (k > j) after *= p.value;
-      }
-      const double scaled = before * slope * after / (plan.windows[j] * plan.data_range * plan.channels);
-      factors[(long long)plane * plan.scales + j] = (float)(scaled * weight);
+    double before = 1.0, after = 1.0, product = 1.0;
+    for (int k = 0; k < plan.scales; k++) {
+      product *= value[k];
+      if (k < scale) before *= value[k];
+      if (k > scale) after *= value[k];
     }
+    score += product;
+    if (!factors || scale >= plan.scales) continue;
+    const double scaled = before * slope[scale] * after / (plan.windows[scale] * plan.data_range * plan.channels);
+    const double weight = share_of(upstream, by_channel, image, channel, plan.channels);
+    factors[(long long)plane * plan.scales + scale] = (float)(scaled * weight);
   }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    double sum = 0.0;
-    for (int channel = 0; channel < plan.channels; channel++) sum += plane_scores[image * plan.channels + channel];
-    scores[image] = sum / plan.channels;
-  }
+  if (threadIdx.x == 0) scores[image] = score / plan.channels;
 }

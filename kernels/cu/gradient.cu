@@ -25,6 +25,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
   }
 
 FINEST(gradient_u8, unsigned char)
+FINEST(gradient_u16, unsigned short)
 FINEST(gradient_f16, F16)
 FINEST(gradient_bf16, Bf16)
 FINEST(gradient_f32, float)

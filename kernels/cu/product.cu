@@ -20,13 +20,16 @@ struct Product {
   int width, height;
   // The next scale's.
   int next_width, next_height;
-  // Whether a negative term keeps its sign; otherwise it counts as 0.
-  int is_signed;
-  double weight;
+  // Whether the next scale is half as large; otherwise it has the same size.
+  int halves;
+  // What becomes of a negative term.
+  int negative;
+  double weight, bound;
 };
 
 // Which pixels of the finer scale have the coarser pixel `at` as their parent: the last takes the rest.
-__device__ __forceinline__ int2 children(int at, int side, int next_side) {
+__device__ __forceinline__ int2 children(int halves, int at, int side, int next_side) {
+  if (!halves) return make_int2(at, at + 1);
   return make_int2(2 * at, at + 1 == next_side ? side : 2 * at + 2);
 }
 
@@ -38,13 +41,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   const long long plane = blockIdx.z;
   if (column >= plan.next_width) return;
   const long long first = plane * plan.width * plan.height;
-  const int2 rows = children(row, plan.height, plan.next_height);
-  const int2 columns = children(column, plan.width, plan.next_width);
+  const int2 rows = children(plan.halves, row, plan.height, plan.next_height);
+  const int2 columns = children(plan.halves, column, plan.width, plan.next_width);
   double sum = 0.0;
   for (int i = rows.x; i < rows.y; i++) {
     for (int j = columns.x; j < columns.y; j++) {
       const long long at = first + (long long)i * plan.width + j;
-      const double value = power(terms[at], plan.weight, plan.is_signed).value;
+      const double value = power(terms[at], plan.weight, plan.negative, plan.bound).value;
       sum += sums ? value * sums[at] : value;
     }
   }
@@ -53,12 +56,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 
 // From the coarsest scale to the scores and factors. Grid: images. Block: 256 threads. `sums` is null
 // for a single scale. `factors`, which may be null, are per plane and scale, and turn the derivatives
-// that `descend` makes into those of the image's score, or of the sum of scores weighted by `upstream`,
-// which may be null.
+// that `descend` makes into those of the image's score, or of the sum of scores weighted by `upstream`
+// (`share_of`).
 extern "C" __global__ void __launch_bounds__(BLOCK)
     total(Product plan, int channels, int scales, double area, double data_range, const float* __restrict__ terms,
           const float* __restrict__ sums, double* __restrict__ scores, float* __restrict__ factors,
-          const float* __restrict__ upstream) {
+          const float* __restrict__ upstream, int by_channel) {
   __shared__ double of_warp[BLOCK / 32];
   const long long image = blockIdx.x, pixels = (long long)plan.width * plan.height;
   double score = 0.0;
@@ -66,7 +69,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     const long long first = (image * channels + channel) * pixels;
     double sum = 0.0;
     for (long long i = threadIdx.x; i < pixels; i += BLOCK) {
-      const double value = power(terms[first + i], plan.weight, plan.is_signed).value;
+      const double value = power(terms[first + i], plan.weight, plan.negative, plan.bound).value;
       sum += sums ? value * sums[first + i] : value;
     }
 #pragma unroll
@@ -80,9 +83,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
   if (threadIdx.x == 0) scores[image] = score / channels;
   if (!factors) return;
-  const double weight = upstream ? (double)upstream[image] : 1.0;
-  const float factor = (float)(weight / (area * data_range * channels));
-  for (int i = threadIdx.x; i < channels * scales; i += BLOCK) factors[image * channels * scales + i] = factor;
+  for (int i = threadIdx.x; i < channels * scales; i += BLOCK) {
+    const double weight = share_of(upstream, by_channel, image, i / scales, channels);
+    factors[image * channels * scales + i] = (float)(weight / (area * data_range * channels));
+  }
 }
 
 // P of this scale over its S, and the derivatives over its terms. Grid: blocks of columns, rows, planes
@@ -95,10 +99,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   const long long at = (plane * plan.height + row) * plan.width + column;
   double product = 1.0;
   if (coarser) {
-    const int i = min(row / 2, plan.next_height - 1), j = min(column / 2, plan.next_width - 1);
+    const int i = min(row >> plan.halves, plan.next_height - 1), j = min(column >> plan.halves, plan.next_width - 1);
     product = coarser[(plane * plan.next_height + i) * plan.next_width + j];
   }
-  const Power p = power(terms[at], plan.weight, plan.is_signed);
+  const Power p = power(terms[at], plan.weight, plan.negative, plan.bound);
   const double below = sums ? sums[at] : 1.0;
   terms[at] = (float)(p.slope * below * product);
   if (sums) sums[at] = (float)(p.value * product);

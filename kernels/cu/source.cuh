@@ -17,7 +17,9 @@ struct Bf16 {
 };
 
 __device__ __forceinline__ float to_f32(unsigned char v) { return (float)v; }
+__device__ __forceinline__ float to_f32(unsigned short v) { return (float)v; }
 __device__ __forceinline__ float to_f32(float v) { return v; }
+__device__ __forceinline__ float to_f32(double v) { return (float)v; }
 __device__ __forceinline__ float to_f32(F16 v) {
   float f;
   asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(v.bits));

@@ -7,61 +7,72 @@
 //   cs = (Vs - Vd + 2 C2) / (Vs + Vd + 2 C2)
 //   l  = (u^2 - d^2 + 2 C1) / (u^2 + d^2 + 2 C1)
 //
-// (Wang, Bovik, Sheikh and Simoncelli 2004, with C3 = C2 / 2).
+// (Wang, Bovik, Sheikh and Simoncelli 2004, with C3 = C2 / 2). Generic over the real type, like its twin:
+// `float`, and `double` where terms are pooled apart (`apart.cuh`).
 #pragma once
 
 // Window-weighted means around one pixel of s, d, s^2 and d^2, or derivatives by them.
-struct Moments {
-  float s, d, ss, dd;
+template <typename T>
+struct MomentsOf {
+  T s, d, ss, dd;
 };
+using Moments = MomentsOf<float>;
 
 // A term of SSIM, and its partial derivatives by the four moments.
-struct Term {
-  float value;
-  Moments by;
+template <typename T>
+struct TermOf {
+  T value;
+  MomentsOf<T> by;
 };
+using Term = TermOf<float>;
 
 // NaN stays NaN: bad input is never hidden.
-__device__ __forceinline__ float at_least_zero(float v) { return v < 0.0f ? 0.0f : v; }
+template <typename T>
+__device__ __forceinline__ T at_least_zero(T v) {
+  return v < T(0) ? T(0) : v;
+}
 
 // Contrast times structure. Rounding can make a variance slightly negative; it counts as zero, which
 // keeps cs from exceeding 1.
-__device__ __forceinline__ Term contrast_structure(const Moments& m, float c2) {
-  const float signal = at_least_zero(m.ss - m.s * m.s) + 2.0f * c2;
-  const float noise = at_least_zero(m.dd - m.d * m.d);
-  const float denominator = signal + noise;
-  const float scale = 2.0f / (denominator * denominator);
-  const float by_vs = scale * noise;
-  const float by_vd = -scale * signal;
-  Term t;
+template <typename T>
+__device__ __forceinline__ TermOf<T> contrast_structure(const MomentsOf<T>& m, T c2) {
+  const T signal = at_least_zero(m.ss - m.s * m.s) + T(2) * c2;
+  const T noise = at_least_zero(m.dd - m.d * m.d);
+  const T denominator = signal + noise;
+  const T scale = T(2) / (denominator * denominator);
+  const T by_vs = scale * noise;
+  const T by_vd = -scale * signal;
+  TermOf<T> t;
   t.value = (signal - noise) / denominator;
-  t.by.s = -2.0f * m.s * by_vs;
-  t.by.d = -2.0f * m.d * by_vd;
+  t.by.s = T(-2) * m.s * by_vs;
+  t.by.d = T(-2) * m.d * by_vd;
   t.by.ss = by_vs;
   t.by.dd = by_vd;
   return t;
 }
 
 // Luminance comparison.
-__device__ __forceinline__ Term luminance(const Moments& m, float c1) {
-  const float u = m.s + 1.0f;
-  const float signal = u * u + 2.0f * c1;
-  const float noise = m.d * m.d;
-  const float denominator = signal + noise;
-  const float scale = 4.0f / (denominator * denominator);
-  Term t;
+template <typename T>
+__device__ __forceinline__ TermOf<T> luminance(const MomentsOf<T>& m, T c1) {
+  const T u = m.s + T(1);
+  const T signal = u * u + T(2) * c1;
+  const T noise = m.d * m.d;
+  const T denominator = signal + noise;
+  const T scale = T(4) / (denominator * denominator);
+  TermOf<T> t;
   t.value = (signal - noise) / denominator;
   t.by.s = scale * u * noise;
-  t.by.d = 0.0f - scale * m.d * signal;
-  t.by.ss = 0.0f;
-  t.by.dd = 0.0f;
+  t.by.d = T(0) - scale * m.d * signal;
+  t.by.ss = T(0);
+  t.by.dd = T(0);
   return t;
 }
 
 // The product rule: ssim = luminance * contrast_structure.
-__device__ __forceinline__ Term operator*(const Term& f, const Term& g) {
-  const float a = f.value, b = g.value;
-  Term t;
+template <typename T>
+__device__ __forceinline__ TermOf<T> operator*(const TermOf<T>& f, const TermOf<T>& g) {
+  const T a = f.value, b = g.value;
+  TermOf<T> t;
   t.value = a * b;
   t.by.s = a * g.by.s + f.by.s * b;
   t.by.d = a * g.by.d + f.by.d * b;

@@ -22,6 +22,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
   }
 
 FINEST(statistics_u8, unsigned char)
+FINEST(statistics_u16, unsigned short)
 FINEST(statistics_f16, F16)
 FINEST(statistics_bf16, Bf16)
 FINEST(statistics_f32, float)

@@ -25,6 +25,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
   }
 
 FINEST(terms_u8, unsigned char)
+FINEST(terms_u16, unsigned short)
 FINEST(terms_f16, F16)
 FINEST(terms_bf16, Bf16)
 FINEST(terms_f32, float)

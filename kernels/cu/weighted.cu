@@ -23,6 +23,7 @@ __device__ __forceinline__ void finest(const Image<T>& x, const Image<T>& y, con
   }
 
 FINEST(weighted_u8, unsigned char)
+FINEST(weighted_u16, unsigned short)
 FINEST(weighted_f16, F16)
 FINEST(weighted_bf16, Bf16)
 FINEST(weighted_f32, float)

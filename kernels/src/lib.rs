@@ -14,30 +14,36 @@
 //! Where scales are multiplied pixel by pixel, it is `terms_*`, which keep the terms; `combine` for the
 //! means; `rise` from each scale to the next and `total` for the scores; and for the gradient `descend`
 //! from the coarsest scale to the finest, `weighted_*` on each, and `finish`. [`Plan`] has the numbers
-//! for all of it. `T` is `u8`, `f16`, `bf16` or `f32`.
-
+//! for all of it. `T` is `u8`, `u16`, `f16`, `bf16` or `f32`.
 //!
-//! [`network`] has the same for the kernels that train networks.
+//! That is what training needs. [`general`] has every other convention, and masks; [`network`] has the same for the kernels that train networks.
 
 #![forbid(unsafe_code)]
 
+pub mod general;
 pub mod network;
 mod parameters;
 mod plan;
 
-pub use parameters::{Combine, Finish, Halving, Image, MAX_SCALES, Product, Scale, TAPS};
+pub use parameters::{Combine, Finish, Halving, Image, MAX_SCALES, Negative, Product, Scale, TAPS};
 pub use plan::{Layout, Metric, Pass, Plan, ProductPlan, Region, ScalePlan};
 
-/// PTX of `statistics_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+/// PTX of `statistics_u8`, `_u16`, `_f16`, `_bf16`, `_f32` and `_level`.
 pub const STATISTICS: &str = include_str!("../ptx/statistics.ptx");
-/// PTX of `gradient_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+/// PTX of `gradient_u8`, `_u16`, `_f16`, `_bf16`, `_f32` and `_level`.
 pub const GRADIENT: &str = include_str!("../ptx/gradient.ptx");
 /// PTX of `combine`.
 pub const COMBINE: &str = include_str!("../ptx/combine.ptx");
-/// PTX of `terms_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+/// PTX of `terms_u8`, `_u16`, `_f16`, `_bf16`, `_f32` and `_level`.
 pub const TERMS: &str = include_str!("../ptx/terms.ptx");
-/// PTX of `weighted_u8`, `_f16`, `_bf16`, `_f32` and `_level`.
+/// PTX of `weighted_u8`, `_u16`, `_f16`, `_bf16`, `_f32` and `_level`.
 pub const WEIGHTED: &str = include_str!("../ptx/weighted.ptx");
+/// PTX of `load_u8`, `_u16`, `_f16`, `_bf16`, `_f32` and `_f64`, and of `halve`.
+pub const PYRAMID: &str = include_str!("../ptx/pyramid.ptx");
+/// PTX of `windows_together`, `slopes_together`, `spread_together`, and of the same `_apart`.
+pub const WINDOWS: &str = include_str!("../ptx/windows.ptx");
+/// PTX of `pool`.
+pub const POOL: &str = include_str!("../ptx/pool.ptx");
 /// PTX of `rise`, `total` and `descend`.
 pub const PRODUCT: &str = include_str!("../ptx/product.ptx");
 /// PTX of `conv_forward_8`, `conv_input_8`, `conv_weight_8`, and of the same of 32 and 64 columns, in

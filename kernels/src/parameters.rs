@@ -86,23 +86,63 @@ impl Image {
     }
 }
 
-/// How an odd side is halved.
+/// How the next scale is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halving {
-    /// Rounds up; the last row or column is averaged with its own mirror image.
+    /// Means of 2 x 2. Rounds up; the last row or column is averaged with its own mirror image.
     Symmetric = 0,
-    /// Rounds up; zeros before the first row or column take part in the means.
+    /// The same; rounds up; zeros before the first row or column take part in the means.
     Zero = 1,
-    /// Rounds down; the last row or column is dropped.
+    /// The same; rounds down; the last row or column is dropped.
     Floor = 2,
+    /// The same; if either side is odd, the first row and column are repeated; then rounds down.
+    ReplicateFirst = 3,
+    /// The low-pass filter of the 9/7 wavelets, and every second sample. Rounds up.
+    LowPass97 = 4,
+    /// Not at all.
+    Keep = 5,
 }
 
 impl Halving {
     /// The side of the next scale.
     pub fn halved(self, side: usize) -> usize {
         match self {
-            Self::Symmetric | Self::Zero => side.div_ceil(2),
+            Self::Symmetric | Self::Zero | Self::ReplicateFirst | Self::LowPass97 => {
+                side.div_ceil(2)
+            }
             Self::Floor => side / 2,
+            Self::Keep => side,
+        }
+    }
+}
+
+/// What becomes of a negative term, whose power is not real.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Negative {
+    /// A negative mean counts as 0.
+    Zero,
+    /// A negative term counts as 0 before the mean.
+    ZeroMap,
+    /// `sign(t) |t|^w`
+    Signed,
+    /// `|t|^w`
+    Magnitude,
+    /// `((1 + t) / 2)^w`
+    Shifted,
+    /// `max(t, bound)^w`
+    LowerBound(f64),
+}
+
+impl Negative {
+    /// The rule's number in `cu/power.cuh`, and the bound.
+    pub(crate) fn parts(self) -> (i32, f64) {
+        match self {
+            Self::Zero => (0, 0.0),
+            Self::ZeroMap => (1, 0.0),
+            Self::Signed => (2, 0.0),
+            Self::Magnitude => (3, 0.0),
+            Self::Shifted => (4, 0.0),
+            Self::LowerBound(bound) => (5, bound),
         }
     }
 }
@@ -164,8 +204,8 @@ pub struct Combine {
     pub scales: i32,
     /// Channels of an image.
     pub channels: i32,
-    /// Whether a negative mean keeps its sign; otherwise it counts as 0.
-    pub signed: bool,
+    /// What becomes of a negative mean.
+    pub negative: Negative,
     /// Sums of a plane, scale by scale.
     pub partials: [i32; MAX_SCALES],
     /// Where a scale's sums begin, in pairs of doubles.
@@ -180,9 +220,10 @@ pub struct Combine {
 
 impl Combine {
     /// As the kernel reads it.
-    pub fn to_bytes(&self) -> [u8; 248] {
+    pub fn to_bytes(&self) -> [u8; 256] {
         let mut out = Bytes::new();
-        for field in [self.scales, self.channels, self.signed.into()] {
+        let (negative, bound) = self.negative.parts();
+        for field in [self.scales, self.channels, negative] {
             out.put(field.to_le_bytes());
         }
         for field in self.partials {
@@ -195,6 +236,7 @@ impl Combine {
             out.put(field.to_le_bytes());
         }
         out.put(self.data_range.to_le_bytes());
+        out.put(bound.to_le_bytes());
         out.finish()
     }
 }
@@ -244,21 +286,28 @@ pub struct Product {
     pub next_width: i32,
     /// Rows of the next scale.
     pub next_height: i32,
-    /// Whether a negative term keeps its sign; otherwise it counts as 0.
-    pub signed: bool,
+    /// Whether the next scale is half as large; otherwise it has the same size.
+    pub halves: bool,
+    /// What becomes of a negative term.
+    pub negative: Negative,
     /// Exponent.
     pub weight: f64,
 }
 
 impl Product {
     /// As the kernels read it.
-    pub fn to_bytes(&self) -> [u8; 32] {
+    pub fn to_bytes(&self) -> [u8; 40] {
         let mut out = Bytes::new();
+        let (negative, bound) = self.negative.parts();
         for field in [self.width, self.height, self.next_width, self.next_height] {
             out.put(field.to_le_bytes());
         }
-        out.put(i32::from(self.signed).to_le_bytes());
-        out.put(self.weight.to_le_bytes());
+        for field in [self.halves.into(), negative] {
+            out.put(field.to_le_bytes());
+        }
+        for field in [self.weight, bound] {
+            out.put(field.to_le_bytes());
+        }
         out.finish()
     }
 }

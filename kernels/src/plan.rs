@@ -3,7 +3,7 @@
 //! A block's strip of columns depends on a plane's width alone, and sums are written for every eight
 //! rows: the order of every sum, and so every bit, is the same however a batch is split.
 
-use crate::parameters::{Combine, Finish, Halving, MAX_SCALES, Product, Scale, TAPS};
+use crate::parameters::{Combine, Finish, Halving, MAX_SCALES, Negative, Product, Scale, TAPS};
 
 /// Rows whose sums are written together.
 const CHUNK: usize = 8;
@@ -11,18 +11,18 @@ const CHUNK: usize = 8;
 /// Taps on either side of the window's centre.
 const RADIUS: usize = 5;
 
-/// The metric, as far as kernels have to know it.
+/// The metric, as far as the kernels for training have to know it; [`crate::general`] has all others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     /// Number of scales, 1 to [`MAX_SCALES`].
     pub scales: usize,
     /// Exponents.
     pub weights: [f64; MAX_SCALES],
-    /// Whether a negative mean keeps its sign; otherwise it counts as 0.
-    pub signed: bool,
+    /// What becomes of a negative mean; not [`Negative::ZeroMap`].
+    pub negative: Negative,
     /// Whether windows lie inside the image.
     pub valid: bool,
-    /// How an odd side is halved.
+    /// How the next scale is made: [`Halving::Symmetric`], [`Halving::Zero`] or [`Halving::Floor`].
     pub halving: Halving,
     /// Whether scales are multiplied pixel by pixel, and the products averaged; otherwise the scales'
     /// means are multiplied. Not for windows inside the image only.
@@ -88,8 +88,6 @@ pub struct Layout {
     pub partials: Region,
     /// `double2` means of cs and of l cs, per plane and scale.
     pub means: Region,
-    /// `double`, per plane.
-    pub plane_scores: Region,
     /// `double`, per image.
     pub scores: Region,
     /// `float`, per plane and scale.
@@ -153,6 +151,8 @@ impl Plan {
             || metric.scales > MAX_SCALES
             || height > 65535
             || (metric.per_pixel && metric.valid)
+            || metric.negative == Negative::ZeroMap
+            || metric.halving as i32 > Halving::Floor as i32
         {
             return None;
         }
@@ -164,7 +164,7 @@ impl Plan {
         let mut combine = Combine {
             scales: int(metric.scales)?,
             channels: int(channels)?,
-            signed: metric.signed,
+            negative: metric.negative,
             partials: [0; MAX_SCALES],
             first: [0; MAX_SCALES],
             windows: [0.0; MAX_SCALES],
@@ -218,7 +218,8 @@ impl Plan {
                         height: int(side.height)?,
                         next_width: int(next.width)?,
                         next_height: int(next.height)?,
-                        signed: metric.signed,
+                        halves: true,
+                        negative: metric.negative,
                         weight: metric.weights[j],
                     },
                     grid: side.grid(planes),
@@ -230,7 +231,6 @@ impl Plan {
         }
         layout.partials = workspace.take(partials, 16)?;
         layout.means = workspace.take(planes * metric.scales, 16)?;
-        layout.plane_scores = workspace.take(planes, 8)?;
         layout.scores = workspace.take(images, 8)?;
         if pass == Pass::Gradient {
             layout.gradients = workspace.take(gradients, 4)?;
@@ -283,13 +283,13 @@ impl ScalePlan {
 
 /// A scale's size.
 #[derive(Clone, Copy)]
-struct Sides {
-    height: usize,
-    width: usize,
+pub(crate) struct Sides {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
 }
 
 impl Sides {
-    fn halved(self, halving: Halving) -> Self {
+    pub(crate) fn halved(self, halving: Halving) -> Self {
         Self {
             height: halving.halved(self.height),
             width: halving.halved(self.width),
@@ -297,7 +297,7 @@ impl Sides {
     }
 
     /// A thread a pixel, 256 columns a block.
-    fn grid(self, planes: usize) -> [u32; 3] {
+    pub(crate) fn grid(self, planes: usize) -> [u32; 3] {
         [
             self.width.div_ceil(256) as u32,
             self.height as u32,
@@ -306,21 +306,21 @@ impl Sides {
     }
 }
 
-fn int(v: usize) -> Option<i32> {
+pub(crate) fn int(v: usize) -> Option<i32> {
     i32::try_from(v).ok()
 }
 
 /// How far beyond black and white a sample may lie, in data ranges, before it saturates.
-const SATURATION: f64 = 1_048_576.0;
+pub(crate) const SATURATION: f64 = 1_048_576.0;
 
 /// Hands out parts of the workspace.
 #[derive(Default)]
-struct Workspace {
-    end: usize,
+pub(crate) struct Workspace {
+    pub(crate) end: usize,
 }
 
 impl Workspace {
-    fn take(&mut self, count: usize, size: usize) -> Option<Region> {
+    pub(crate) fn take(&mut self, count: usize, size: usize) -> Option<Region> {
         let bytes = count.checked_mul(size)?;
         let offset = self.end;
         // Room for the alignment of the next part.
@@ -359,7 +359,7 @@ mod tests {
         Metric {
             scales,
             weights: [1.0; MAX_SCALES],
-            signed: true,
+            negative: Negative::Signed,
             valid,
             halving: Halving::Symmetric,
             per_pixel: false,

@@ -4,7 +4,7 @@ mod common;
 mod oracle;
 
 use common::{Case, Output, metric, run};
-use msssim_kernels::{Halving, Metric, Pass};
+use msssim_kernels::{Halving, Metric, Negative, Pass};
 
 /// The samples of one plane of a batch, row by row.
 fn plane_of(case: &Case, samples: &[f32], image: usize, channel: usize) -> Vec<f64> {
@@ -159,7 +159,11 @@ fn exponents_are_read_at_run_time() {
         check(&Case::new(
             Metric {
                 weights,
-                signed,
+                negative: if signed {
+                    Negative::Signed
+                } else {
+                    Negative::Zero
+                },
                 ..metric(3, false, Halving::Symmetric)
             },
             24,
@@ -183,7 +187,11 @@ fn a_negative_mean_counts_as_its_rule_says() {
     for signed in [false, true] {
         let case = Case::new(
             Metric {
-                signed,
+                negative: if signed {
+                    Negative::Signed
+                } else {
+                    Negative::Zero
+                },
                 ..metric(2, false, Halving::Symmetric)
             },
             h,

@@ -26,7 +26,6 @@ fn run(product: &str, case: &Case, x: &[f32], y: &[f32]) -> Result<(f64, Vec<f32
     let own_gradients = device.allocate(layout.gradients.bytes);
     let partials = device.allocate(layout.partials.bytes);
     let means = device.allocate(layout.means.bytes);
-    let planes = device.allocate(layout.plane_scores.bytes);
     let scores = device.allocate(layout.scores.bytes);
     let factors = device.allocate(layout.factors.bytes);
     let result = device.allocate(4 * y.len());
@@ -59,10 +58,10 @@ fn run(product: &str, case: &Case, x: &[f32], y: &[f32]) -> Result<(f64, Vec<f32
         Argument(plan.combine.to_bytes().to_vec()),
         partials.into(),
         means.into(),
-        planes.into(),
         scores.into(),
         0u64.into(),
         0u64.into(),
+        0i32.into(),
     ];
     device.launch(&combine, "combine", block([1, 1, 1]), &arguments)?;
     let parameter = |j: usize| Argument(plan.products[j].parameter.to_bytes().to_vec());
@@ -93,6 +92,7 @@ fn run(product: &str, case: &Case, x: &[f32], y: &[f32]) -> Result<(f64, Vec<f32
         scores.into(),
         factors.into(),
         0u64.into(),
+        0i32.into(),
     ];
     device.launch(&product, "total", block([1, 1, 1]), &arguments)?;
     for j in (0..scales).rev() {

@@ -1,7 +1,9 @@
 //! A captured graph computes what the launches compute, run after run.
 
 use msssim_cuda::cudarc::driver::CudaSlice;
-use msssim_cuda::{Buffers, Captured, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size};
+use msssim_cuda::{
+    Buffers, Captured, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size, Upstream,
+};
 
 use crate::support::{Pair, compute, device, textures};
 
@@ -27,6 +29,7 @@ fn replays_follow_what_is_in_memory() {
         reference: upload(&x),
         distorted: upload(&x),
         upstream: None,
+        mask: None,
         gradient: upload(&vec![f32::NAN; x.len()]),
         layout: Layout::Planar,
     };
@@ -74,7 +77,8 @@ fn upstream_weights_are_read_at_every_replay() {
     let buffers = Buffers {
         reference: upload(&x),
         distorted: upload(&y),
-        upstream: Some(upload(&[1.0, 1.0])),
+        upstream: Some(Upstream::Images(upload(&[1.0, 1.0]))),
+        mask: None,
         gradient: upload(&vec![f32::NAN; x.len()]),
         layout: Layout::Planar,
     };
@@ -111,6 +115,7 @@ fn a_failed_capture_leaves_the_stream_usable() {
         reference: short,
         distorted: stream.clone_htod(&y).expect("room"),
         upstream: None,
+        mask: None,
         gradient: stream.clone_htod(&y).expect("room"),
         layout: Layout::Planar,
     };
@@ -127,7 +132,6 @@ fn a_failed_capture_leaves_the_stream_usable() {
             &mut workspace,
             &Images::planar(pair.reference.as_view()),
             &Images::planar(pair.distorted.as_view()),
-            None,
             &mut ImagesMut::planar(pair.gradient.as_view_mut()),
         )
         .expect("launches");

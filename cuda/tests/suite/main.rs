@@ -6,6 +6,7 @@
 mod bits;
 mod card;
 mod conformance;
+mod general;
 mod graph;
 mod misuse;
 mod network;

@@ -1,6 +1,8 @@
 //! What is asked wrongly is refused in words, before anything is launched.
 
-use msssim_cuda::{Error, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size};
+use msssim_cuda::{
+    Error, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size, Upstream, Weighting,
+};
 
 use crate::support::{device, portable, textures};
 
@@ -40,11 +42,14 @@ fn images_that_end_too_early() {
     );
     let one = stream.alloc_zeros::<f32>(1).expect("room");
     let error = metric
-        .enqueue_score_and_gradient(
+        .enqueue_differentiate(
             &mut workspace,
             &whole,
             &whole,
-            Some(&one.as_view()),
+            &Weighting {
+                upstream: Some(Upstream::Images(&one.as_view())),
+                mask: None,
+            },
             &mut ImagesMut::planar(gradient.as_view_mut()),
         )
         .unwrap_err();

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use cudarc::driver::{CudaSlice, CudaStream, DeviceRepr};
 use msssim_core::{Plane, PlaneMut};
 use msssim_cuda::{
-    Device, Images, ImagesMut, Layout, MsSsim, Params, Pass, Sample, Score, Size, Workspace, bf16,
-    cudarc, f16,
+    Device, Images, ImagesMut, Layout, Mask, MsSsim, Params, Pass, Sample, Score, Size, Weighting,
+    Workspace, bf16, cudarc, f16,
 };
 
 /// What the emulator calls its device.
@@ -45,6 +45,19 @@ impl Exact for u8 {
     fn from_f32(sample: f32) -> Self {
         assert!(sample.fract() == 0.0, "{sample} is no u8");
         sample as u8
+    }
+}
+
+impl Exact for u16 {
+    fn from_f32(sample: f32) -> Self {
+        assert!(sample.fract() == 0.0, "{sample} is no u16");
+        sample as u16
+    }
+}
+
+impl Exact for f64 {
+    fn from_f32(sample: f32) -> Self {
+        sample.into()
     }
 }
 
@@ -90,11 +103,20 @@ impl<T: Exact + DeviceRepr> Pair<T> {
     }
 
     pub(crate) fn run(&mut self, metric: &MsSsim, workspace: &mut Workspace) -> Computed {
+        self.differentiate(metric, workspace, &Weighting::default())
+    }
+
+    pub(crate) fn differentiate(
+        &mut self,
+        metric: &MsSsim,
+        workspace: &mut Workspace,
+        weighting: &Weighting<'_>,
+    ) -> Computed {
         let reference = Images::new(self.reference.as_view(), self.layout);
         let distorted = Images::new(self.distorted.as_view(), self.layout);
         let mut gradient = ImagesMut::new(self.gradient.as_view_mut(), self.layout);
         let scores = metric
-            .score_and_gradient(workspace, &reference, &distorted, &mut gradient)
+            .differentiate(workspace, &reference, &distorted, weighting, &mut gradient)
             .expect("scores")
             .to_vec();
         let stream = workspace.stream().clone();
@@ -106,12 +128,22 @@ impl<T: Exact + DeviceRepr> Pair<T> {
 
     /// The scores alone, by the kernels without a gradient.
     pub(crate) fn score(&self, metric: &MsSsim, workspace: &mut Workspace) -> Vec<Score> {
+        self.score_region(metric, workspace, None)
+    }
+
+    pub(crate) fn score_region(
+        &self,
+        metric: &MsSsim,
+        workspace: &mut Workspace,
+        mask: Option<&Mask>,
+    ) -> Vec<Score> {
         let reference = Images::new(self.reference.as_view(), self.layout);
         let distorted = Images::new(self.distorted.as_view(), self.layout);
-        metric
-            .score(workspace, &reference, &distorted)
-            .expect("scores")
-            .to_vec()
+        let scores = match mask {
+            None => metric.score(workspace, &reference, &distorted),
+            Some(mask) => metric.score_region(workspace, &reference, &distorted, mask),
+        };
+        scores.expect("scores").to_vec()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs the shipped kernels under the emulator, and the same metric in plain float64 beside them.
 
 use msssim_kernels::{
-    COMBINE, FINISH, GRADIENT, Halving, Image, MAX_SCALES, Metric, Pass, Plan, STATISTICS,
+    COMBINE, FINISH, GRADIENT, Halving, Image, MAX_SCALES, Metric, Negative, Pass, Plan, STATISTICS,
 };
 use msssim_ptx_emulator::{Argument, Counters, Device, LaunchError, Module, Shape};
 
@@ -31,7 +31,7 @@ pub(crate) fn metric(scales: usize, valid: bool, halving: Halving) -> Metric {
     Metric {
         scales,
         weights: [1.0; MAX_SCALES],
-        signed: true,
+        negative: Negative::Signed,
         valid,
         halving,
         per_pixel: false,
@@ -186,7 +186,6 @@ pub(crate) fn run_with(
     let own_gradients = region(layout.gradients.bytes);
     let partials = region(layout.partials.bytes);
     let means = region(layout.means.bytes);
-    let plane_scores = region(layout.plane_scores.bytes);
     let scores = region(layout.scores.bytes);
     let factors = region(layout.factors.bytes);
     let result_bytes = if pass == Pass::Gradient {
@@ -247,10 +246,10 @@ pub(crate) fn run_with(
         Argument(plan.combine.to_bytes().to_vec()),
         partials.into(),
         means.into(),
-        plane_scores.into(),
         scores.into(),
         if gradient { factors } else { 0 }.into(),
         upstream.into(),
+        0i32.into(),
     ];
     let shape = Shape::new([images as u32, 1, 1], [256, 1, 1]);
     counters.push((

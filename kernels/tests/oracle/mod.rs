@@ -1,6 +1,6 @@
 //! MS-SSIM and its gradient in float64, from the textbook formula, window by window: slow and plain.
 
-use msssim_kernels::{Halving, Metric};
+use msssim_kernels::{Halving, Metric, Negative};
 
 /// What the oracle computes of a pair of planes.
 pub(crate) struct Expected {
@@ -27,7 +27,7 @@ pub(crate) fn ms_ssim(x: &[f64], y: &[f64], h: usize, w: usize, metric: &Metric)
     let power = |j: usize| {
         let t = means[j][usize::from(j + 1 == metric.scales)];
         let e = metric.weights[j];
-        if t <= 0.0 && !metric.signed {
+        if t <= 0.0 && metric.negative == Negative::Zero {
             return (0.0, 0.0);
         }
         (t.signum() * t.abs().powf(e), e * t.abs().powf(e - 1.0))
