@@ -7,9 +7,13 @@
 
 mod border;
 mod conv2d;
+mod dense;
 mod matrix_product;
 mod relu;
+mod shape_error;
 
 pub use border::Padding;
-pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace, ShapeError};
+pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
+pub use dense::{Dense, DenseShape, DenseWorkspace};
 pub use relu::{relu_backward, relu_forward};
+pub use shape_error::ShapeError;
