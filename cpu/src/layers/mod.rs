@@ -11,9 +11,11 @@ mod dense;
 mod matrix_product;
 mod relu;
 mod shape_error;
+mod transposed;
 
 pub use border::Padding;
 pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
 pub use dense::{Dense, DenseShape, DenseWorkspace};
 pub use relu::{relu_backward, relu_forward};
 pub use shape_error::ShapeError;
+pub use transposed::TransposedConv2d;
