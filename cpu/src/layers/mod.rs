@@ -6,12 +6,17 @@
 //! the same bits for any number of threads.
 
 mod border;
+mod channel_sums;
 mod conv2d;
+mod correlation;
 mod dense;
 mod matrix_product;
+mod microkernel;
+mod padded;
 mod relu;
 mod shape_error;
 mod transposed;
+mod weight_sums;
 
 pub use border::Padding;
 pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};

@@ -7,9 +7,8 @@
 //! padding it is PyTorch's `ConvTranspose2d` with `padding = kernel / 2` and the `output_padding`
 //! that gives the shape.
 
-use rayon::prelude::*;
-
 use super::ShapeError;
+use super::channel_sums::channel_sums;
 use super::conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
 
 /// A transposed convolution of one shape.
@@ -52,16 +51,28 @@ impl TransposedConv2d {
         output: &mut [f32],
     ) {
         self.require_bias(bias.len());
-        self.conv.backward_input(workspace, input, weight, output);
-        let plane = self.output_plane();
-        let channels = bias.len();
-        output
-            .par_chunks_exact_mut(plane)
-            .enumerate()
-            .for_each(|(i, plane)| {
-                let bias = bias[i % channels];
-                plane.iter_mut().for_each(|sample| *sample += bias);
-            });
+        let bias = Some(bias);
+        self.conv
+            .apply_adjoint(workspace, input, weight, bias, false, output);
+    }
+
+    /// `output = max(weight^T * input + bias, 0)`, as [`relu_forward`](super::relu_forward) makes it of
+    /// [`TransposedConv2d::forward`]'s output.
+    ///
+    /// # Panics
+    /// If a slice's length is not the shape's.
+    pub fn forward_relu(
+        &self,
+        workspace: &mut Conv2dWorkspace,
+        input: &[f32],
+        weight: &[f32],
+        bias: &[f32],
+        output: &mut [f32],
+    ) {
+        self.require_bias(bias.len());
+        let bias = Some(bias);
+        self.conv
+            .apply_adjoint(workspace, input, weight, bias, true, output);
     }
 
     /// The gradient by the input, the adjoint of [`TransposedConv2d::forward`] by its input.
@@ -75,7 +86,8 @@ impl TransposedConv2d {
         weight: &[f32],
         dinput: &mut [f32],
     ) {
-        self.conv.apply(workspace, doutput, weight, None, dinput);
+        self.conv
+            .apply(workspace, doutput, weight, None, false, dinput);
     }
 
     /// The gradients by the weights and the bias, summed over the batch.
@@ -92,19 +104,8 @@ impl TransposedConv2d {
     ) {
         self.require_bias(dbias.len());
         self.conv.by_weight(workspace, input, doutput, dweight);
-        let plane = self.output_plane();
-        let channels = dbias.len();
-        dbias.par_iter_mut().enumerate().for_each(|(c, dbias)| {
-            let planes = doutput.chunks_exact(plane).skip(c).step_by(channels);
-            let of_planes = planes.map(|plane| plane.iter().map(|v| f64::from(*v)).sum::<f64>());
-            *dbias = of_planes.sum::<f64>() as f32;
-        });
-    }
-
-    /// Samples of one channel of the output.
-    fn output_plane(&self) -> usize {
         let shape = self.conv.shape();
-        shape.height * shape.width
+        channel_sums(doutput, shape.height * shape.width, dbias);
     }
 
     fn require_bias(&self, len: usize) {
