@@ -14,7 +14,7 @@
 //!   lanes are the input's channels, and places those of the padded input.
 //!
 //! None of them makes patches: a matrix of the patches that outputs see, multiplied by the `gemm`
-//! crate, was what stood here before; see `examples/convolution_speed.rs` for the table.
+//! crate, was what stood here before; the table is that of the benchmark `cpu_step`.
 
 use rayon::prelude::*;
 
