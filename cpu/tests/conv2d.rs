@@ -2,7 +2,7 @@
 
 use msssim_cpu::layers::{Conv2d, Conv2dShape, Padding, ShapeError};
 
-const SHAPES: [(usize, usize, usize, usize, usize, usize, usize); 8] = [
+const SHAPES: [(usize, usize, usize, usize, usize, usize, usize); 14] = [
     // batch, in, out, height, width, kernel, stride
     (1, 1, 1, 2, 2, 3, 1),
     (3, 1, 6, 13, 11, 9, 1),
@@ -12,6 +12,13 @@ const SHAPES: [(usize, usize, usize, usize, usize, usize, usize); 8] = [
     (1, 2, 3, 1, 1, 5, 1),
     (2, 1, 2, 3, 2, 9, 2),
     (1, 40, 8, 33, 33, 5, 1),
+    // A stride beyond the image; blocks of channels, of rows and of images, the last ones smaller.
+    (2, 1, 2, 3, 2, 3, 9),
+    (1, 163, 6, 3, 4, 5, 1),
+    (1, 163, 2, 4, 3, 5, 1),
+    (1, 2, 20, 23, 200, 5, 1),
+    (41, 70, 33, 5, 3, 3, 2),
+    (1, 6, 3, 1, 130, 1, 3),
 ];
 
 fn shapes() -> impl Iterator<Item = Conv2dShape> {

@@ -6,10 +6,21 @@
 //! the same bits for any number of threads.
 
 mod border;
+mod channel_sums;
 mod conv2d;
+mod correlation;
+mod dense;
 mod matrix_product;
+mod microkernel;
+mod padded;
 mod relu;
+mod shape_error;
+mod transposed;
+mod weight_sums;
 
 pub use border::Padding;
-pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace, ShapeError};
+pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
+pub use dense::{Dense, DenseShape, DenseWorkspace};
 pub use relu::{relu_backward, relu_forward};
+pub use shape_error::ShapeError;
+pub use transposed::TransposedConv2d;

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 
-use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward, relu_forward};
+use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward};
 use msssim_cpu::{BatchWorkspace, MsSsim, Params, Size};
 use rayon::prelude::*;
 
@@ -134,12 +134,14 @@ impl Backend for Cpu {
     ) -> Result<(), Error> {
         let ConvLayer { weight, bias, .. } = &conv.layer;
         let (weight, bias) = (&parameters[weight.clone()], &parameters[bias.clone()]);
-        conv.conv
-            .forward(&mut conv.workspace, input, weight, bias, output);
-        match conv.layer.activation {
-            Activation::Identity => {}
-            Activation::Relu => relu_forward(output),
-        }
+        let forward = match conv.layer.activation {
+            Activation::Identity => Conv2d::forward,
+            Activation::Relu => Conv2d::forward_relu,
+        };
+        let CpuConv2d {
+            conv, workspace, ..
+        } = conv;
+        forward(conv, workspace, input, weight, bias, output);
         Ok(())
     }
 
