@@ -17,6 +17,7 @@ use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
+use crate::report::grid::Grid;
 use crate::report::page::Page;
 use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
@@ -99,7 +100,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));
     }
-    let page = page(&experiment, table, pictures, curve);
+    let page = page(&experiment, table.grid(), pictures, curve);
     folder.write("report.html", page.html().as_bytes())?;
     write!(out, "{}", page.table.text())?;
     say(&format!("report: {}", folder.file("report.html").display()));
@@ -165,7 +166,7 @@ fn write_picture(
 
 fn page(
     experiment: &Experiment,
-    table: Table,
+    table: Grid,
     pictures: Vec<(String, String)>,
     curve: Option<String>,
 ) -> Page {

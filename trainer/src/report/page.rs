@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::{Table, escape};
+use super::grid::{Grid, escape};
 
 /// What a page shows.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Page {
     /// The command that did it.
     pub command: String,
     /// The results.
-    pub table: Table,
+    pub table: Grid,
     /// Under the table: how to read it.
     pub table_note: String,
     /// Pictures beside the page: file name, what they show.
