@@ -7,9 +7,13 @@
 
 mod border;
 mod conv2d;
+mod gaussian_code;
 mod matrix_product;
 mod relu;
+mod sigmoid;
 
 pub use border::Padding;
 pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace, ShapeError};
+pub use gaussian_code::GaussianCode;
 pub use relu::{relu_backward, relu_forward};
+pub use sigmoid::{sigmoid_backward, sigmoid_forward};
