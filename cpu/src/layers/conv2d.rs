@@ -8,6 +8,7 @@
 
 use rayon::prelude::*;
 
+use super::ShapeError;
 use super::border::{Padding, Tap};
 use super::matrix_product::{Layout, matrix_product};
 
@@ -42,20 +43,6 @@ pub struct Conv2dShape {
     pub stride: usize,
     /// What is beyond the image.
     pub padding: Padding,
-}
-
-/// Why a shape cannot be convolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ShapeError {
-    /// A count of the shape is zero.
-    #[error("convolution of {0:?}: every count must be at least 1")]
-    Zero(Conv2dShape),
-    /// An even kernel has no centre.
-    #[error("convolution with an even kernel of {0}: a kernel needs a centre, so an odd side")]
-    EvenKernel(usize),
-    /// A tensor would have more elements than memory has addresses.
-    #[error("convolution of {0:?}: too large to address")]
-    TooLarge(Conv2dShape),
 }
 
 impl Conv2dShape {
