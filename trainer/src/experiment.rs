@@ -181,6 +181,7 @@ impl Experiment {
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
             Channels::Ycbcr => "luma and colour differences together",
+            Channels::Grey | Channels::Rgb => "samples as they are",
         };
         [
             (

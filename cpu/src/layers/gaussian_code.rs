@@ -88,8 +88,7 @@ impl GaussianCode {
                 for (i, (dz, e)) in dcode.iter().zip(noise).enumerate() {
                     let v = bounded(log_variances[i]);
                     dmeans[i] = dz + factor * means[i];
-                    dlog_variances[i] =
-                        0.5 * (0.5 * v).exp() * e * dz + 0.5 * factor * v.exp_m1();
+                    dlog_variances[i] = 0.5 * (0.5 * v).exp() * e * dz + 0.5 * factor * v.exp_m1();
                 }
             });
     }

@@ -23,10 +23,17 @@ pub fn reconstruct<B: Backend>(
     images: &[f32],
 ) -> Result<Vec<f32>, Error> {
     let image = shape.image_len();
-    in_batches(backend, shape, parameters, images, [image, image], |network, p, input, output| {
-        network.forward(backend, p, input)?;
-        backend.download(network.output(), output)
-    })
+    in_batches(
+        backend,
+        shape,
+        parameters,
+        images,
+        [image, image],
+        |network, p, input, output| {
+            network.forward(backend, p, input)?;
+            backend.download(network.output(), output)
+        },
+    )
 }
 
 /// The code of each image, [`Shape::code_len`] numbers; of an EL-VAE, its mean.
@@ -48,10 +55,17 @@ pub fn features<B: Backend>(
         super::Model::Conv | super::Model::Fc => code,
     };
     let lens = [image, encoded];
-    let mut codes = in_batches(backend, shape, parameters, images, lens, |network, p, input, output| {
-        network.encode(backend, p, input)?;
-        backend.download(network.encoded(), output)
-    })?;
+    let mut codes = in_batches(
+        backend,
+        shape,
+        parameters,
+        images,
+        lens,
+        |network, p, input, output| {
+            network.encode(backend, p, input)?;
+            backend.download(network.encoded(), output)
+        },
+    )?;
     if encoded != code {
         codes = codes
             .chunks_exact(encoded)
@@ -76,10 +90,17 @@ pub fn decode<B: Backend>(
     codes: &[f32],
 ) -> Result<Vec<f32>, Error> {
     let lens = [shape.code_len(), shape.image_len()];
-    in_batches(backend, shape, parameters, codes, lens, |network, p, input, output| {
-        network.decode(backend, p, input)?;
-        backend.download(network.output(), output)
-    })
+    in_batches(
+        backend,
+        shape,
+        parameters,
+        codes,
+        lens,
+        |network, p, input, output| {
+            network.decode(backend, p, input)?;
+            backend.download(network.output(), output)
+        },
+    )
 }
 
 /// Applies `through` to batches of inputs of `lens[0]` numbers, each becoming `lens[1]`; the last batch

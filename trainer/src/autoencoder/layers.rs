@@ -161,7 +161,9 @@ mod tests {
     fn names(shape: Shape) -> Vec<String> {
         let tensors = shape.layout();
         let tensors = tensors.tensors().iter().filter(|t| t.shape.len() > 1);
-        tensors.map(|t| format!("{} {:?}", t.name, t.shape)).collect()
+        tensors
+            .map(|t| format!("{} {:?}", t.name, t.shape))
+            .collect()
     }
 
     #[test]
@@ -211,9 +213,21 @@ mod tests {
         assert_eq!(Shape::PAPER.fault(), None);
         let fault = |shape: Shape| shape.fault().map(|(name, _)| name);
         let side = 0;
-        assert_eq!(fault(Shape { side, ..Shape::PAPER }), Some("side"));
+        assert_eq!(
+            fault(Shape {
+                side,
+                ..Shape::PAPER
+            }),
+            Some("side")
+        );
         let width = 1 << 20;
-        assert_eq!(fault(Shape { width, ..Shape::PAPER }), Some("width"));
+        assert_eq!(
+            fault(Shape {
+                width,
+                ..Shape::PAPER
+            }),
+            Some("width")
+        );
         let vae = Shape {
             model: Model::ElVae,
             bottleneck: 0,

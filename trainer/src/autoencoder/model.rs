@@ -6,7 +6,6 @@ use crate::network::{Network, Sequence};
 use crate::random::Random;
 
 /// An autoencoder planned for batches of one size.
-#[derive(Debug)]
 pub struct Autoencoder<B: Backend> {
     shape: Shape,
     images: usize,
@@ -18,7 +17,6 @@ pub struct Autoencoder<B: Backend> {
     gradients: Option<Gradients<B>>,
 }
 
-#[derive(Debug)]
 struct Draw<B: Backend> {
     gaussian: B::Gaussian,
     noise: B::Buffer,
@@ -26,7 +24,6 @@ struct Draw<B: Backend> {
     kl_weight: f64,
 }
 
-#[derive(Debug)]
 struct Gradients<B: Backend> {
     dcode: B::Buffer,
     /// Where the code is drawn.

@@ -151,7 +151,9 @@ impl Backend for Cuda {
     fn plan_layer(&self, layer: &Layer) -> Result<CudaLayer, Error> {
         let shape = match layer.operation {
             Operation::Conv2d(shape) => shape,
-            Operation::ConvTranspose2d(_) => return Err(Error::NotOnCuda("transposed convolution")),
+            Operation::ConvTranspose2d(_) => {
+                return Err(Error::NotOnCuda("transposed convolution"));
+            }
             Operation::Dense(_) => return Err(Error::NotOnCuda("dense layer")),
         };
         if layer.activation == Activation::Sigmoid {

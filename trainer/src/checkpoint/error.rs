@@ -26,7 +26,9 @@ pub enum Problem {
     #[error("cannot be written ({0}): choose another folder, or make room there")]
     Write(io::Error),
     /// The file is longer than any checkpoint.
-    #[error("is longer than any weights file of this program: give a safetensors file of one of its networks")]
+    #[error(
+        "is longer than any weights file of this program: give a safetensors file of one of its networks"
+    )]
     TooLong,
     /// The header claims a length that no header has.
     #[error(
@@ -60,7 +62,9 @@ pub enum Problem {
         held: String,
     },
     /// A number of the network is out of its range.
-    #[error("is of an autoencoder whose {name} is not {must}: it may come from another version of msssim")]
+    #[error(
+        "is of an autoencoder whose {name} is not {must}: it may come from another version of msssim"
+    )]
     Number {
         /// The number.
         name: &'static str,

@@ -138,6 +138,9 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
     {
         return refuse("--learning-rate", "above 0");
     }
+    if matches!(experiment.channels, Channels::Grey | Channels::Rgb) {
+        return refuse("--channels", "y or ycbcr");
+    }
     if experiment.device == DeviceName::Cpu && experiment.precision != Precision::F32 {
         return refuse("--precision", "f32 on the CPU; add --device cuda");
     }

@@ -1,7 +1,7 @@
 //! Layers one after another, forward and backward.
 
 use super::Network;
-use crate::backend::{Backend, Error, ImageBatch, Layer};
+use crate::backend::{Backend, Error, Layer};
 
 /// Layers, each working on what the one before made.
 #[derive(Debug)]
@@ -108,7 +108,15 @@ impl<B: Backend> Sequence<B> {
             let (dbefore, dafter) = self.doutputs.split_at_mut(i);
             let dinput = dbefore.last_mut().or(dinput.as_deref_mut());
             let doutput = dafter.first_mut().unwrap_or(doutput);
-            backend.layer_backward(layer, parameters, input, output, doutput, dinput, dparameters)?;
+            backend.layer_backward(
+                layer,
+                parameters,
+                input,
+                output,
+                doutput,
+                dinput,
+                dparameters,
+            )?;
         }
         Ok(())
     }
