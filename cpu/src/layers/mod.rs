@@ -13,6 +13,7 @@ mod matrix_product;
 mod relu;
 mod shape_error;
 mod sigmoid;
+mod transposed;
 
 pub use border::Padding;
 pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
@@ -21,3 +22,4 @@ pub use gaussian_code::GaussianCode;
 pub use relu::{relu_backward, relu_forward};
 pub use shape_error::ShapeError;
 pub use sigmoid::{sigmoid_backward, sigmoid_forward};
+pub use transposed::TransposedConv2d;
