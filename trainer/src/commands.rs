@@ -5,6 +5,7 @@ mod interrupt;
 mod options;
 mod progress;
 mod reproduce;
+mod run_options;
 mod score;
 mod train;
 mod upscale;

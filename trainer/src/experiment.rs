@@ -1,4 +1,4 @@
-//! What every experiment is told: the options of the command line and of `config.json`.
+//! What every experiment is told: the options of the command line and of configuration files.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub enum OptimizerName {
 
 /// A super-resolution experiment: everything that decides its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Experiment {
     /// Of weights, crops and procedural training images.
     pub seed: u64,
@@ -55,10 +55,8 @@ pub struct Experiment {
     /// Folders of test images; none for procedural ones.
     pub test: Vec<PathBuf>,
     /// What trains.
-    #[serde(default)]
     pub device: DeviceName,
     /// How it computes convolutions; the CPU has single precision alone.
-    #[serde(default)]
     pub precision: Precision,
 }
 
@@ -230,7 +228,7 @@ mod tests {
             (configuration.loss, configuration.steps),
             (Loss::Mae, sgd.steps)
         );
-        let text = serde_json::to_string(&sgd).unwrap();
-        assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), sgd);
+        let text = toml::to_string(&sgd).unwrap();
+        assert_eq!(toml::from_str::<Experiment>(&text).unwrap(), sgd);
     }
 }

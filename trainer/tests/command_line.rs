@@ -259,7 +259,7 @@ fn an_experiment_from_start_to_report() {
         "{table}"
     );
     for file in [
-        "config.json",
+        "config.toml",
         "log.csv",
         "loss.svg",
         "results.json",

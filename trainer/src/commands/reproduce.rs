@@ -7,9 +7,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::evaluate::{measure, test_sets};
-use super::options::{ExperimentOptions, RunOptions};
+use super::options::ExperimentOptions;
 use super::progress::say;
-use super::train::{source, train, write_log};
+use super::run_options::RunOptions;
+use super::train::{source, train};
 use super::{Failure, Outcome, interrupt};
 use crate::backend::cpu::Cpu;
 use crate::experiment::Experiment;
@@ -20,6 +21,7 @@ use crate::report::page::Page;
 use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
 use crate::run_folder::RunFolder;
+use crate::run_log;
 use crate::super_resolution::{TestSet, show};
 
 /// Where runs go unless told otherwise.
@@ -62,7 +64,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         test,
         run,
     } = &arguments.experiment;
-    let (folder, experiment) = experiment.open(test, run, Path::new(FOLDER))?;
+    let Some((folder, experiment)) = experiment.open(test, run, Path::new(FOLDER))? else {
+        return Ok(());
+    };
     let source = source(&experiment)?;
     let stop = interrupt::flag()?;
     let mut networks = Vec::new();
@@ -73,7 +77,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         curves.push((loss, trained.losses));
     }
     let networks: Vec<&Parameters> = networks.iter().collect();
-    let curve = write_log(&folder, &curves)?;
+    let curve = run_log::write(&folder, &curves)?;
 
     let mut table = Table::default();
     table.methods.push("Bicubic".into());

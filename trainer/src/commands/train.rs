@@ -1,14 +1,14 @@
 //! `msssim train sr`: one super-resolution network. Also the training part of `reproduce`.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 
-use super::options::{ExperimentOptions, RunOptions};
+use super::options::ExperimentOptions;
 use super::progress::{Progress, clock, say};
+use super::run_options::RunOptions;
 use super::{Failure, Outcome, interrupt};
 use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
@@ -18,8 +18,8 @@ use crate::device::DeviceName;
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::patches::{Loader, Source};
-use crate::report::curve;
 use crate::run_folder::RunFolder;
+use crate::run_log::{self, Events};
 use crate::training::{self, Saving, Training};
 
 /// Steps from one checkpoint to the next.
@@ -59,11 +59,13 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         experiment,
         run,
     } = &arguments.network;
-    let (folder, experiment) = experiment.open(&[], run, Path::new(FOLDER))?;
+    let Some((folder, experiment)) = experiment.open(&[], run, Path::new(FOLDER))? else {
+        return Ok(());
+    };
     let source = source(&experiment)?;
     let stop = interrupt::flag()?;
     let trained = train(&folder, &experiment, *loss, source, &stop)?;
-    write_log(&folder, &[(*loss, trained.losses)])?;
+    run_log::write(&folder, &[(*loss, trained.losses)])?;
     writeln!(out, "{}", weights(&folder, *loss).display())?;
     Ok(())
 }
@@ -128,7 +130,7 @@ fn train_on<B: Backend>(
         let state = checkpoint.training.as_ref();
         if state.is_none_or(|state| state.configuration != configuration) {
             return Err(Failure::Message(format!(
-                "{}: the checkpoint is of another configuration than config.json says; \
+                "{}: the checkpoint is of another configuration than config.toml says; \
                  move it away to train anew",
                 path.display()
             )));
@@ -147,6 +149,7 @@ fn train_on<B: Backend>(
             "patches",
         );
         let mut loader = Loader::new(source, configuration.patches, configuration.seed);
+        let mut events = Events::new(folder, loss, begun_at as u64, experiment.steps);
         let mut recent = None;
         let saving = Saving {
             path: &path,
@@ -156,8 +159,10 @@ fn train_on<B: Backend>(
             let value = f64::from(at.loss);
             let mean = recent.map_or(value, |mean| 0.95 * mean + 0.05 * value);
             recent = Some(mean);
+            events.at(at.step, at.loss);
             progress.at(at.step, &format!("loss {mean:.3e}"));
         })?;
+        events.finish()?;
         let steps = training.losses().len();
         if outcome == training::Outcome::Stopped {
             progress.finish(&format!("stopped after step {steps}"));
@@ -174,32 +179,4 @@ fn train_on<B: Backend>(
         losses: training.losses().to_vec(),
         checkpoint: training.checkpoint()?,
     })
-}
-
-/// Writes the losses of every step as `log.csv`, and drawn as `loss.svg`; returns the drawing.
-pub(super) fn write_log(
-    folder: &RunFolder,
-    curves: &[(Loss, Vec<f32>)],
-) -> Result<Option<String>, Failure> {
-    let mut text = String::from("loss,step,value\n");
-    for (loss, values) in curves {
-        for (step, value) in values.iter().enumerate() {
-            let _ = writeln!(text, "{},{},{value}", loss.file_name(), step + 1);
-        }
-    }
-    folder.write("log.csv", text.as_bytes())?;
-    let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect();
-    let curves: Vec<_> = curves
-        .iter()
-        .map(|(loss, values)| (*loss, widened(values)))
-        .collect();
-    let drawing = curve::svg(&curves);
-    if let Some(drawing) = &drawing {
-        // On its own, the drawing has no page to take its ink from.
-        folder.write(
-            "loss.svg",
-            drawing.replace("currentColor", "#333").as_bytes(),
-        )?;
-    }
-    Ok(drawing)
 }
