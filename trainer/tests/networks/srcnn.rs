@@ -3,12 +3,9 @@
 //! The ladder: central differences of the restatement's loss prove its gradient; its gradient
 //! proves the trainer's; its ten steps of Adam are the literals that the trainer must meet.
 
-mod float64;
-
 use std::convert::Infallible;
 use std::sync::atomic::AtomicBool;
 
-use float64::{Images, Network, adam_losses};
 use msssim_core::Size;
 use msssim_trainer::backend::ImageBatch;
 use msssim_trainer::backend::cpu::Cpu;
@@ -20,13 +17,8 @@ use msssim_trainer::schedule::Schedule;
 use msssim_trainer::srcnn::{self, layout};
 use msssim_trainer::training::{BatchSource, Configuration, Training};
 
-/// A number in [-1, 1) that depends on its place; the same on every machine.
-fn noise(seed: u32, i: usize) -> f32 {
-    let mut v = (i as u32).wrapping_mul(0x9E37_79B9) ^ seed.wrapping_mul(0x85EB_CA6B);
-    v = (v ^ (v >> 16)).wrapping_mul(0x7FEB_352D);
-    v = (v ^ (v >> 15)).wrapping_mul(0x846C_A68B);
-    ((v ^ (v >> 16)) >> 8) as f32 / (1 << 23) as f32 - 1.0
-}
+use crate::float64::srcnn::{Images, Network, adam_losses};
+use crate::{noise, wide};
 
 /// Two images: targets with structure and noise, inputs that are off by a little.
 fn batch(channels: usize, size: Size) -> (Vec<f32>, Vec<f32>) {
@@ -62,10 +54,6 @@ fn parameters(channels: usize) -> Vec<f32> {
         }
     }
     parameters
-}
-
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|v| f64::from(*v)).collect()
 }
 
 fn images(size: Size, samples: &[f32]) -> Images {
