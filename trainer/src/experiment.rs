@@ -8,10 +8,10 @@ use crate::device::{DeviceName, Precision};
 use crate::evaluation::Channels;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
-use crate::patches::{PatchError, PatchShape, Source};
+use crate::patches::{PatchError, PatchShape, Source, Symmetries};
 use crate::schedule::Schedule;
 use crate::srcnn::Initialisation;
-use crate::training::Configuration;
+use crate::training::{Configuration, Task};
 
 /// Bytes of prepared training images in memory at a time: half in use, half being loaded.
 const MEMORY: usize = 1 << 30;
@@ -88,6 +88,7 @@ impl Experiment {
             side: self.patch,
             factor: self.scale,
             channels: self.channels,
+            symmetries: Symmetries::All,
         }
     }
 
@@ -123,8 +124,8 @@ impl Experiment {
         Configuration {
             seed: self.seed,
             steps: self.steps,
+            task: Task::Srcnn { initialisation },
             patches: self.patches(),
-            initialisation,
             loss,
             optimizer,
             schedule,
@@ -178,6 +179,7 @@ impl Experiment {
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
             Channels::Ycbcr => "luma and colour differences together",
+            Channels::Grey | Channels::Rgb => "samples as they are",
         };
         [
             (

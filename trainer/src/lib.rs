@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic_file;
+pub mod autoencoder;
 pub mod backend;
 pub mod checkpoint;
 pub mod colour;
@@ -12,6 +13,7 @@ pub mod device;
 pub mod evaluation;
 pub mod experiment;
 pub mod loss;
+pub mod network;
 pub mod optimizer;
 pub mod parameters;
 pub mod patches;

@@ -8,6 +8,7 @@
 
 use rayon::prelude::*;
 
+use super::ShapeError;
 use super::border::{Padding, Tap};
 use super::matrix_product::{Layout, matrix_product};
 
@@ -42,20 +43,6 @@ pub struct Conv2dShape {
     pub stride: usize,
     /// What is beyond the image.
     pub padding: Padding,
-}
-
-/// Why a shape cannot be convolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ShapeError {
-    /// A count of the shape is zero.
-    #[error("convolution of {0:?}: every count must be at least 1")]
-    Zero(Conv2dShape),
-    /// An even kernel has no centre.
-    #[error("convolution with an even kernel of {0}: a kernel needs a centre, so an odd side")]
-    EvenKernel(usize),
-    /// A tensor would have more elements than memory has addresses.
-    #[error("convolution of {0:?}: too large to address")]
-    TooLarge(Conv2dShape),
 }
 
 impl Conv2dShape {
@@ -165,8 +152,6 @@ struct Group {
     patches: Vec<f32>,
     /// Sum over the group's images of the weights' gradient.
     dweight: Vec<f32>,
-    /// Likewise of the bias's.
-    dbias: Vec<f32>,
 }
 
 impl Conv2d {
@@ -197,7 +182,6 @@ impl Conv2d {
         let group = Group {
             patches: vec![0.0; self.shape.patch_len() * tile],
             dweight: vec![0.0; self.shape.weight_len()],
-            dbias: vec![0.0; self.shape.out_channels],
         };
         Conv2dWorkspace {
             groups: vec![group; self.shape.batch.div_ceil(self.group)],
@@ -216,11 +200,23 @@ impl Conv2d {
         bias: &[f32],
         output: &mut [f32],
     ) {
+        self.require(&[("bias", bias.len(), self.shape.out_channels)]);
+        self.apply(workspace, input, weight, Some(bias), output);
+    }
+
+    /// [`Conv2d::forward`], with or without a bias.
+    pub(super) fn apply(
+        &self,
+        workspace: &mut Conv2dWorkspace,
+        input: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        output: &mut [f32],
+    ) {
         let shape = &self.shape;
         self.require(&[
             ("input", input.len(), shape.input_len()),
             ("weight", weight.len(), shape.weight_len()),
-            ("bias", bias.len(), shape.out_channels),
             ("output", output.len(), shape.output_len()),
         ]);
         let (image, output_image) = (shape.image_len(), shape.output_image_len());
@@ -234,8 +230,8 @@ impl Conv2d {
                     .chunks_exact_mut(output_image)
                     .zip(inputs.chunks_exact(image));
                 for (output, input) in pairs {
-                    for (output, bias) in output.chunks_exact_mut(plane).zip(bias) {
-                        output.fill(*bias);
+                    for (o, output) in output.chunks_exact_mut(plane).enumerate() {
+                        output.fill(bias.map_or(0.0, |bias| bias[o]));
                     }
                     for tile in self.tiles() {
                         self.gather(&tile, input, patches);
@@ -304,55 +300,57 @@ impl Conv2d {
         dbias: &mut [f32],
     ) {
         let shape = &self.shape;
+        self.require(&[("dbias", dbias.len(), shape.out_channels)]);
+        self.by_weight(workspace, doutput, input, dweight);
+        let plane = shape.output_height() * shape.output_width();
+        let channels = shape.out_channels;
+        dbias.par_iter_mut().enumerate().for_each(|(o, dbias)| {
+            let planes = doutput.chunks_exact(plane).skip(o).step_by(channels);
+            let of_planes = planes.map(|plane| plane.iter().map(|v| f64::from(*v)).sum::<f64>());
+            *dbias = of_planes.sum::<f64>() as f32;
+        });
+    }
+
+    /// The gradient by the weights alone.
+    pub(super) fn by_weight(
+        &self,
+        workspace: &mut Conv2dWorkspace,
+        doutput: &[f32],
+        input: &[f32],
+        dweight: &mut [f32],
+    ) {
+        let shape = &self.shape;
         self.require(&[
             ("doutput", doutput.len(), shape.output_len()),
             ("input", input.len(), shape.input_len()),
             ("dweight", dweight.len(), shape.weight_len()),
-            ("dbias", dbias.len(), shape.out_channels),
         ]);
         let (image, output_image) = (shape.image_len(), shape.output_image_len());
-        let plane = output_image / shape.out_channels;
         let groups = doutput.par_chunks(self.group * output_image);
         groups
             .zip(input.par_chunks(self.group * image))
             .zip(&mut workspace.groups)
-            .for_each(
-                |(
-                    (doutputs, inputs),
-                    Group {
-                        patches,
-                        dweight,
-                        dbias,
-                    },
-                )| {
-                    dweight.fill(0.0);
-                    dbias.fill(0.0);
-                    let pairs = doutputs
-                        .chunks_exact(output_image)
-                        .zip(inputs.chunks_exact(image));
-                    for (doutput, input) in pairs {
-                        for (dbias, doutput) in dbias.iter_mut().zip(doutput.chunks_exact(plane)) {
-                            *dbias += doutput.iter().map(|v| f64::from(*v)).sum::<f64>() as f32;
-                        }
-                        for tile in self.tiles() {
-                            self.gather(&tile, input, patches);
-                            matrix_product(
-                                (&doutput[tile.first..], self.output_layout(&tile)),
-                                (patches, self.patch_layout(&tile).transposed()),
-                                true,
-                                (dweight, self.weight_layout()),
-                            );
-                        }
+            .for_each(|((doutputs, inputs), Group { patches, dweight })| {
+                dweight.fill(0.0);
+                let pairs = doutputs
+                    .chunks_exact(output_image)
+                    .zip(inputs.chunks_exact(image));
+                for (doutput, input) in pairs {
+                    for tile in self.tiles() {
+                        self.gather(&tile, input, patches);
+                        matrix_product(
+                            (&doutput[tile.first..], self.output_layout(&tile)),
+                            (patches, self.patch_layout(&tile).transposed()),
+                            true,
+                            (dweight, self.weight_layout()),
+                        );
                     }
-                },
-            );
-        dweight.fill(0.0);
-        dbias.fill(0.0);
-        for group in &workspace.groups {
-            for (sum, partial) in [(&mut *dweight, &group.dweight), (&mut *dbias, &group.dbias)] {
-                for (sum, partial) in sum.iter_mut().zip(partial) {
-                    *sum += partial;
                 }
+            });
+        dweight.fill(0.0);
+        for group in &workspace.groups {
+            for (sum, partial) in dweight.iter_mut().zip(&group.dweight) {
+                *sum += partial;
             }
         }
     }

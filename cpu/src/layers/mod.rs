@@ -7,9 +7,19 @@
 
 mod border;
 mod conv2d;
+mod dense;
+mod gaussian_code;
 mod matrix_product;
 mod relu;
+mod shape_error;
+mod sigmoid;
+mod transposed;
 
 pub use border::Padding;
-pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace, ShapeError};
+pub use conv2d::{Conv2d, Conv2dShape, Conv2dWorkspace};
+pub use dense::{Dense, DenseShape, DenseWorkspace};
+pub use gaussian_code::GaussianCode;
 pub use relu::{relu_backward, relu_forward};
+pub use shape_error::ShapeError;
+pub use sigmoid::{sigmoid_backward, sigmoid_forward};
+pub use transposed::TransposedConv2d;

@@ -111,6 +111,9 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
     {
         return refuse("--learning-rate", "above 0");
     }
+    if matches!(experiment.channels, Channels::Grey | Channels::Rgb) {
+        return refuse("--channels", "y or ycbcr");
+    }
     check_device(experiment.device, experiment.precision)?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Where training images come from: a folder of files, or the built-in procedural ones.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -22,9 +23,56 @@ pub struct Source {
     pub skipped: usize,
 }
 
+/// Images of one size in memory.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Planes of each: 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// Image after image, plane after plane, row after row.
+    pub samples: Arc<[u8]>,
+}
+
+impl Images {
+    /// Samples of one image.
+    pub fn image_len(&self) -> usize {
+        self.channels * self.width * self.height
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.samples.len() / self.image_len().max(1)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Image `index`, 0 to 255.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn picture(&self, index: usize) -> Picture {
+        let (image, plane) = (self.image_len(), self.width * self.height);
+        let samples = &self.samples[index * image..][..image];
+        let widened = |plane: &[u8]| plane.iter().map(|v| f32::from(*v)).collect();
+        Picture {
+            width: self.width,
+            height: self.height,
+            planes: samples.chunks_exact(plane).map(widened).collect(),
+            data_range: 255.0,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Kind {
     Files(Vec<PathBuf>),
+    Memory(Images),
     /// Procedural images of this seed, each a square of this side.
     DeadLeaves {
         seed: u64,
@@ -78,6 +126,22 @@ impl Source {
         ))
     }
 
+    /// Images in memory, of which prepared planes take at most about `budget` bytes more at a time.
+    ///
+    /// # Panics
+    /// If there is no image, or they are smaller than a crop.
+    pub fn images(images: Images, shape: &PatchShape, seed: u64, budget: usize) -> Self {
+        let side = images.width.min(images.height);
+        assert!(
+            !images.is_empty() && side >= shape.side,
+            "{} images of {side} for crops of {}",
+            images.len(),
+            shape.side
+        );
+        let areas = vec![images.width * images.height; images.len()];
+        Self::deal(Kind::Memory(images), &areas, shape, seed, budget, 0)
+    }
+
     /// `count` procedural images of `side` pixels.
     ///
     /// # Panics
@@ -103,8 +167,9 @@ impl Source {
     ) -> Self {
         let mut order: Vec<usize> = (0..areas.len()).filter(|i| areas[*i] > 0).collect();
         Random::new(seed, "order of images", 0).shuffle(&mut order);
-        // Input and target, each a plane of f32 per channel.
-        let bytes = |area: usize| area.saturating_mul(8 * shape.channels.count());
+        // Input and target, where they differ, each a plane of f32 per channel.
+        let planes = shape.channels.count() * if shape.factor == 1 { 1 } else { 2 };
+        let bytes = |area: usize| area.saturating_mul(4 * planes);
         let mut blocks: Vec<Vec<usize>> = vec![];
         let mut filled = usize::MAX;
         for image in order {
@@ -158,13 +223,16 @@ impl Source {
         let load = |image: &usize| {
             let picture = match &self.kind {
                 Kind::Files(files) => Picture::open(&files[*image])?,
+                Kind::Memory(images) => images.picture(*image),
                 Kind::DeadLeaves { seed, side } => dead_leaves(*seed, *image as u64, *side, *side),
             };
             let pair = prepare(&picture, shape.factor, shape.channels);
             match (pair, &self.kind) {
                 (Some(pair), _) if pair.size.width.min(pair.size.height) >= shape.side => Ok(pair),
                 (_, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
-                (_, Kind::DeadLeaves { .. }) => unreachable!("procedural images are large"),
+                (_, Kind::Memory(_) | Kind::DeadLeaves { .. }) => {
+                    unreachable!("the sides have been checked")
+                }
             }
         };
         let pairs = self.blocks[block]
