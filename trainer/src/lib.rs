@@ -8,6 +8,7 @@ pub mod backend;
 pub mod checkpoint;
 pub mod colour;
 pub mod commands;
+pub mod data;
 pub mod dead_leaves;
 pub mod device;
 pub mod evaluation;
