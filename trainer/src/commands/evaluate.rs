@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     }
     if !json {
-        write!(out, "{}", table.text())?;
+        write!(out, "{}", table.grid().text())?;
     }
     Ok(())
 }

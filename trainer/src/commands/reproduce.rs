@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::evaluate::{measure, test_sets};
 use super::options::ExperimentOptions;
 use super::progress::say;
+use super::reconstruction::{self, ReconstructionOptions};
 use super::run_options::RunOptions;
 use super::train::{source, train};
 use super::{Failure, Outcome, interrupt};
@@ -17,6 +18,7 @@ use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
+use crate::report::grid::Grid;
 use crate::report::page::Page;
 use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
@@ -56,14 +58,46 @@ enum Reproduced {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// Train autoencoders with MSE, MAE and MS-SSIM, and compare what they give back
+    ///
+    /// Needs no files: without --train and --test, crops of built-in procedural images serve. Prints a
+    /// table, and leaves weights, pictures and report.html in the run's folder.
+    #[command(after_help = "Examples:
+  msssim reproduce reconstruction
+  msssim reproduce reconstruction --full --train stl10/unlabeled --test stl10/test --steps 50000
+  msssim reproduce reconstruction --model el-vae")]
+    Reconstruction {
+        #[command(flatten)]
+        experiment: ReconstructionOptions,
+        /// Folders of test images [default: built-in procedural images]
+        #[arg(long, value_name = "DIR", num_args = 1..)]
+        test: Vec<PathBuf>,
+        #[command(flatten)]
+        run: RunOptions,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let Reproduced::SuperResolution {
-        experiment,
-        test,
-        run,
-    } = &arguments.experiment;
+    match &arguments.experiment {
+        Reproduced::SuperResolution {
+            experiment,
+            test,
+            run,
+        } => super_resolution(experiment, test, run, out),
+        Reproduced::Reconstruction {
+            experiment,
+            test,
+            run,
+        } => reconstruction::run(experiment, test, run, out),
+    }
+}
+
+fn super_resolution(
+    experiment: &ExperimentOptions,
+    test: &[PathBuf],
+    run: &RunOptions,
+    out: &mut dyn Write,
+) -> Outcome {
     let Some((folder, experiment)) = experiment.open(test, run, Path::new(FOLDER))? else {
         return Ok(());
     };
@@ -99,7 +133,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));
     }
-    let page = page(&experiment, table, pictures, curve);
+    let page = page(&experiment, table.grid(), pictures, curve);
     folder.write("report.html", page.html().as_bytes())?;
     write!(out, "{}", page.table.text())?;
     say(&format!("report: {}", folder.file("report.html").display()));
@@ -165,7 +199,7 @@ fn write_picture(
 
 fn page(
     experiment: &Experiment,
-    table: Table,
+    table: Grid,
     pictures: Vec<(String, String)>,
     curve: Option<String>,
 ) -> Page {
@@ -201,6 +235,7 @@ fn page(
                      MS-SSIM as in msssim.m. The best of each line is marked."
             .into(),
         pictures,
+        drawings: Vec::new(),
         curve,
         configuration: experiment.describe(),
         differences,

@@ -1,6 +1,10 @@
 //! Tables, pictures, curves and the HTML page of a finished run.
 
+mod canvas;
+pub mod contact_sheet;
 pub mod curve;
+pub mod grid;
 pub mod page;
+pub mod ranks;
 pub mod side_by_side;
 pub mod table;
