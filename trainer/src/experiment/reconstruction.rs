@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Model, Shape};
 use crate::device::{DeviceName, Precision};
-use crate::evaluation::centre;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::patches::{PatchError, Source};
@@ -218,6 +217,7 @@ impl Reconstruction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluation::centre;
 
     #[test]
     fn full_is_the_papers_network() {
