@@ -19,6 +19,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod patches;
 pub mod picture;
+pub mod probe;
 pub mod quality;
 pub mod random;
 pub mod reconstruction;
