@@ -1,9 +1,11 @@
 //! The subcommands, one file each.
 
 mod evaluate;
+mod export;
 mod interrupt;
 mod options;
 mod progress;
+mod reconstruction;
 mod reproduce;
 mod run_options;
 mod score;
@@ -38,6 +40,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Upscale(upscale::Arguments),
     Reproduce(reproduce::Arguments),
+    Export(export::Arguments),
 }
 
 /// Why a command did not do what it was asked to: one line, naming the thing and the remedy.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments, &mut out),
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut out),
         Command::Upscale(arguments) => upscale::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &mut out),
     };
     let outcome = outcome.and_then(|()| Ok(out.flush()?));

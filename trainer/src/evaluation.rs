@@ -121,6 +121,17 @@ fn planes(picture: &Picture, channels: Channels) -> Vec<Vec<f32>> {
     }
 }
 
+/// The middle `side` rows and columns of a picture's luma, in 0 to 1, as [`prepare`] has it for
+/// [`Channels::Grey`]; `None` for a smaller picture.
+pub fn centre(picture: &Picture, side: usize) -> Option<Vec<f32>> {
+    let (width, height) = (picture.width, picture.height);
+    let (row, column) = (height.checked_sub(side)? / 2, width.checked_sub(side)? / 2);
+    let luma = planes(picture, Channels::Grey).swap_remove(0);
+    let rows = luma.chunks_exact(width).skip(row).take(side);
+    let samples = rows.flat_map(|row| &row[column..][..side]);
+    Some(samples.map(|sample| sample / 255.0).collect())
+}
+
 /// A plane in 0 to 1 as 8-bit levels: rounded half up and clamped; NaN becomes 0.
 pub fn to_levels(plane: &[f32]) -> Vec<f32> {
     plane

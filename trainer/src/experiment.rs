@@ -1,5 +1,7 @@
 //! What every experiment is told: the options of the command line and of configuration files.
 
+pub mod reconstruction;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

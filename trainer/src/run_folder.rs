@@ -27,6 +27,14 @@ pub enum RunFolderError {
     /// There is nothing to resume.
     #[error("{}: no run to resume here (it has no {CONFIGURATION}); leave --resume out to start one", .0.display())]
     NoRun(PathBuf),
+    /// A file of the run is damaged.
+    #[error("{}: cannot be read: {error}; move it away, and it is made again", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// It cannot be written.
     #[error("{}: cannot be written: {error}; choose another folder with --out", path.display())]
     Write {
@@ -140,6 +148,17 @@ impl RunFolder {
     /// [`RunFolderError::Configuration`].
     pub fn read_configuration<T: DeserializeOwned>(&self) -> Result<T, RunFolderError> {
         read_configuration(&self.file(CONFIGURATION))
+    }
+
+    /// Reads a value from JSON.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Read`].
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunFolderError> {
+        let path = self.file(name);
+        let text = fs::read_to_string(&path);
+        text.and_then(|text| Ok(serde_json::from_str(&text)?))
+            .map_err(|error| RunFolderError::Read { path, error })
     }
 
     /// Writes a value as JSON.

@@ -63,7 +63,7 @@ pub fn network<B: Backend>(backend: &B, batch: ImageBatch) -> Result<Sequence<B>
 }
 
 /// Its layers.
-fn layers(batch: ImageBatch) -> Result<Vec<Layer>, Error> {
+pub(crate) fn layers(batch: ImageBatch) -> Result<Vec<Layer>, Error> {
     let layout = layout(batch.channels);
     let activations = [Activation::Relu, Activation::Relu, Activation::Identity];
     let widths = widths(batch.channels);

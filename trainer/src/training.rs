@@ -76,6 +76,17 @@ pub enum TrainingError {
     NothingToResume,
 }
 
+impl TrainingError {
+    /// Whether numbers grew beyond all bounds: a lower learning rate may help.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Loss { origin, .. } => *origin != Origin::Batch,
+            Self::Diverged { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// Where in a step the first number appeared that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::evaluate::{measure, test_sets};
 use super::options::ExperimentOptions;
 use super::progress::say;
+use super::reconstruction::{self, ReconstructionOptions};
 use super::run_options::RunOptions;
 use super::train::{source, train};
 use super::{Failure, Outcome, interrupt};
@@ -57,14 +58,46 @@ enum Reproduced {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// Train autoencoders with MSE, MAE and MS-SSIM, and compare what they give back
+    ///
+    /// Needs no files: without --train and --test, crops of built-in procedural images serve. Prints a
+    /// table, and leaves weights, pictures and report.html in the run's folder.
+    #[command(after_help = "Examples:
+  msssim reproduce reconstruction
+  msssim reproduce reconstruction --full --train stl10/unlabeled --test stl10/test --steps 50000
+  msssim reproduce reconstruction --model el-vae")]
+    Reconstruction {
+        #[command(flatten)]
+        experiment: ReconstructionOptions,
+        /// Folders of test images [default: built-in procedural images]
+        #[arg(long, value_name = "DIR", num_args = 1..)]
+        test: Vec<PathBuf>,
+        #[command(flatten)]
+        run: RunOptions,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let Reproduced::SuperResolution {
-        experiment,
-        test,
-        run,
-    } = &arguments.experiment;
+    match &arguments.experiment {
+        Reproduced::SuperResolution {
+            experiment,
+            test,
+            run,
+        } => super_resolution(experiment, test, run, out),
+        Reproduced::Reconstruction {
+            experiment,
+            test,
+            run,
+        } => reconstruction::run(experiment, test, run, out),
+    }
+}
+
+fn super_resolution(
+    experiment: &ExperimentOptions,
+    test: &[PathBuf],
+    run: &RunOptions,
+    out: &mut dyn Write,
+) -> Outcome {
     let Some((folder, experiment)) = experiment.open(test, run, Path::new(FOLDER))? else {
         return Ok(());
     };
@@ -202,6 +235,7 @@ fn page(
                      MS-SSIM as in msssim.m. The best of each line is marked."
             .into(),
         pictures,
+        drawings: Vec::new(),
         curve,
         configuration: experiment.describe(),
         differences,

@@ -82,6 +82,14 @@ pub enum PatchError {
         /// The side of a crop.
         side: usize,
     },
+    /// An image is smaller than a crop.
+    #[error("{}: smaller than {side} x {side} pixels; leave it out or choose a smaller --side", path.display())]
+    TooSmall {
+        /// The image.
+        path: PathBuf,
+        /// The side of a crop.
+        side: usize,
+    },
     /// An image changed while it was in use.
     #[error("{}: the image was replaced by a smaller one during training", .0.display())]
     Changed(PathBuf),

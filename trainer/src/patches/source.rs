@@ -92,6 +92,20 @@ impl Source {
         budget: usize,
     ) -> Result<Self, PatchError> {
         let files = list_images(&folder)?;
+        Self::files(folder, files, shape, seed, budget)
+    }
+
+    /// Some images of a folder, as [`Source::folder`].
+    ///
+    /// # Errors
+    /// [`PatchError`] names a file that is no image, or the folder when no image is large enough.
+    pub fn files(
+        folder: PathBuf,
+        files: Vec<PathBuf>,
+        shape: &PatchShape,
+        seed: u64,
+        budget: usize,
+    ) -> Result<Self, PatchError> {
         let sizes: Vec<(u32, u32)> = files
             .par_iter()
             .map(|path| dimensions(path))

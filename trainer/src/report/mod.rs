@@ -5,5 +5,6 @@ pub mod contact_sheet;
 pub mod curve;
 pub mod grid;
 pub mod page;
+pub mod ranks;
 pub mod side_by_side;
 pub mod table;
