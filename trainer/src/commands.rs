@@ -6,6 +6,7 @@ mod interrupt;
 mod options;
 mod progress;
 mod reconstruction;
+mod representations;
 mod reproduce;
 mod run_options;
 mod score;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::checkpoint::CheckpointError;
+use crate::data::DataError;
 use crate::patches::PatchError;
 use crate::picture::PictureError;
 use crate::run_folder::RunFolderError;
@@ -50,6 +52,8 @@ enum Failure {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Patches(#[from] PatchError),
+    #[error(transparent)]
+    Data(#[from] DataError),
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
     #[error(transparent)]

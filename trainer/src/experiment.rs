@@ -1,6 +1,7 @@
 //! What every experiment is told: the options of the command line and of configuration files.
 
 pub mod reconstruction;
+pub mod representations;
 
 use std::path::PathBuf;
 

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     fn reconstructed(ssim: [[f64; 3]; 2]) -> Reconstructed {
-        let quality = |ssim| Quality {
+        let quality = |ssim: f64| Quality {
             psnr: -ssim,
             ssim,
             ms_ssim: Some(0.5),

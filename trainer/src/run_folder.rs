@@ -121,6 +121,18 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    /// A folder in it, made if it is not there.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Write`].
+    pub fn subfolder(&self, name: &str) -> Result<Self, RunFolderError> {
+        let path = self.file(name);
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self { path }),
+            Err(error) => Err(RunFolderError::Write { path, error }),
+        }
+    }
+
     /// Writes a file, whole or not at all.
     ///
     /// # Errors

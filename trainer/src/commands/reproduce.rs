@@ -10,6 +10,7 @@ use super::evaluate::{measure, test_sets};
 use super::options::ExperimentOptions;
 use super::progress::say;
 use super::reconstruction::{self, ReconstructionOptions};
+use super::representations::{self, RepresentationOptions};
 use super::run_options::RunOptions;
 use super::train::{source, train};
 use super::{Failure, Outcome, interrupt};
@@ -75,6 +76,20 @@ enum Reproduced {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// Train autoencoders with each loss on faces, and ask their codes who it is and where the light is
+    ///
+    /// Needs no files: without --train, procedural faces serve. Prints the paper's table beside its own,
+    /// and leaves weights, codes, pictures and report.html in the run's folder.
+    #[command(after_help = "Examples:
+  msssim reproduce representations
+  msssim reproduce representations --train CroppedYale --splits 5 --steps 2000
+  msssim reproduce representations --train CroppedYale --full")]
+    Representations {
+        #[command(flatten)]
+        experiment: RepresentationOptions,
+        #[command(flatten)]
+        run: RunOptions,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
@@ -89,6 +104,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             test,
             run,
         } => reconstruction::run(experiment, test, run, out),
+        Reproduced::Representations { experiment, run } => {
+            representations::run(experiment, run, out)
+        }
     }
 }
 

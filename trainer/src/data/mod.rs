@@ -22,6 +22,36 @@ pub struct Faces {
 }
 
 impl Faces {
+    /// These faces, then others of the same size.
+    ///
+    /// # Panics
+    /// If they are of another size.
+    pub fn followed_by(self, others: Self) -> Self {
+        let size = |images: &Images| (images.width, images.height, images.channels);
+        assert!(
+            size(&self.images) == size(&others.images),
+            "faces of different sizes"
+        );
+        let samples = self.images.samples.iter().chain(&*others.images.samples);
+        let both = |mut these: Vec<f64>, others| {
+            these.extend::<Vec<f64>>(others);
+            these
+        };
+        let mut subject = self.labels.subject;
+        subject.extend(others.labels.subject);
+        Self {
+            images: Images {
+                samples: samples.copied().collect(),
+                ..self.images
+            },
+            labels: Labels {
+                subject,
+                azimuth: both(self.labels.azimuth, others.labels.azimuth),
+                elevation: both(self.labels.elevation, others.labels.elevation),
+            },
+        }
+    }
+
     /// The faces of some numbers, in that order.
     ///
     /// # Panics

@@ -1,16 +1,17 @@
 //! Kernels: how alike two samples are.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::features::Standardised;
 
 /// A kernel of standardised features. Both are scaled by the number of features, so that the same
 /// parameters suit a wide bottleneck and a narrow one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kernel {
     /// `x . z / features`
+    #[default]
     Linear,
     /// `exp(-gamma |x - z|^2 / features)`
     Rbf {

@@ -13,7 +13,7 @@ mod kernel;
 mod selection;
 mod svm;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 pub use features::Features;
@@ -61,7 +61,7 @@ impl Split {
 }
 
 /// How well the machines predict the samples that they have not seen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     /// Share of the samples whose subject is mistaken, in percent.
     pub identity_error: f64,
@@ -72,10 +72,8 @@ pub struct Findings {
     /// The parameters that cross-validation chose for identity, azimuth and elevation.
     pub chosen: [Choice; 3],
     /// The azimuths predicted, in the order of the split.
-    #[serde(skip)]
     pub azimuth: Vec<f64>,
     /// The elevations predicted, in the order of the split.
-    #[serde(skip)]
     pub elevation: Vec<f64>,
 }
 

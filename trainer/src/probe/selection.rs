@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::kernel::Distances;
 use super::svm::Machine;
@@ -13,7 +13,7 @@ use super::{Kernel, KernelMatrix, TUBE};
 pub const FOLDS: usize = 5;
 
 /// Widths of the radial kernel that are tried.
-const GAMMAS: [f64; 3] = [0.3, 1.0, 3.0];
+const GAMMAS: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
 
 /// Costs that are tried for classification.
 const CLASS_COSTS: [f64; 2] = [10.0, 100.0];
@@ -22,7 +22,7 @@ const CLASS_COSTS: [f64; 2] = [10.0, 100.0];
 const VALUE_COSTS: [f64; 2] = [100.0, 1000.0];
 
 /// Parameters of a machine, and how they did in cross-validation.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// How samples are compared.
     pub kernel: Kernel,

@@ -6,5 +6,6 @@ pub mod curve;
 pub mod grid;
 pub mod page;
 pub mod ranks;
+pub mod scatter;
 pub mod side_by_side;
 pub mod table;
