@@ -1,7 +1,7 @@
 //! Autoencoders on held-out images: what they make of them, how good it is, and which is best on each.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use msssim_cpu::{Params, Size};
 use rayon::prelude::*;
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::autoencoder::{Shape, reconstruct};
 use crate::backend::{self, Backend};
+use crate::data::stl10::{self, Stl10};
 use crate::dead_leaves::dead_leaves;
 use crate::evaluation::{centre, to_levels};
 use crate::parameters::Parameters;
@@ -54,15 +55,19 @@ impl Held {
                 (names, built_in(seed, indices, side))
             }
             TestSet::Folder(folder) => {
-                let crops = open_crops(&list_images(folder)?, side)?;
-                let (paths, crops): (Vec<PathBuf>, Vec<_>) = crops.into_iter().unzip();
-                let name = |path: &PathBuf| {
-                    path.file_name()
-                        .unwrap_or_default()
-                        .to_string_lossy()
-                        .into()
+                let (names, crops): (Vec<String>, Vec<_>) = match stl10::test_file(folder) {
+                    Some(file) => open_stl10(&file, None, side)?.into_iter().unzip(),
+                    None => {
+                        let crops = open_crops(&list_images(folder)?, side)?;
+                        let name = |path: &PathBuf| {
+                            let name = path.file_name().unwrap_or_default();
+                            name.to_string_lossy().into_owned()
+                        };
+                        let named = crops.into_iter().map(|(path, crop)| (name(&path), crop));
+                        named.unzip()
+                    }
                 };
-                (paths.iter().map(name).collect(), crops.concat())
+                (names, crops.concat())
             }
         };
         Ok(Self {
@@ -110,6 +115,28 @@ pub fn open_crops(files: &[PathBuf], side: usize) -> Result<Vec<(PathBuf, Vec<f3
         Ok((path.clone(), crop))
     };
     files.par_iter().map(open).collect()
+}
+
+/// The middles of the first images of a file of STL-10, or of all, and what each is called.
+///
+/// # Errors
+/// [`PatchError`] names the file when it cannot be read or its images are smaller than `side`.
+pub fn open_stl10(
+    file: &Path,
+    most: Option<usize>,
+    side: usize,
+) -> Result<Vec<(String, Vec<f32>)>, PatchError> {
+    let mut set = Stl10::open(file)?;
+    let images = most.map_or(set.len(), |most| set.len().min(most as u64));
+    let open = |image: u64| {
+        let crop = centre(&set.picture(image)?, side);
+        let crop = crop.ok_or_else(|| PatchError::TooSmall {
+            path: file.to_owned(),
+            side,
+        })?;
+        Ok((format!("image {image}"), crop))
+    };
+    (0..images).map(open).collect()
 }
 
 /// What several networks make of the same images.

@@ -108,9 +108,6 @@ pub enum Problem {
     /// The file became shorter.
     #[error("was cut off while it was read, at image {0}")]
     CutOff(u64),
-    /// The folder holds none of the files.
-    #[error("has no train_X.bin, test_X.bin or unlabeled_X.bin, as STL-10 is distributed")]
-    NoStl10,
     /// The folder is not the set.
     #[error(
         "has no folders yaleB01 to yaleB39: give the folder CroppedYale of Extended Yale B \

@@ -18,9 +18,6 @@ pub const SIDE: usize = 96;
 /// Bytes of an image.
 pub const IMAGE_BYTES: usize = 3 * SIDE * SIDE;
 
-/// The files that hold images.
-pub const FILES: [&str; 3] = ["train_X.bin", "test_X.bin", "unlabeled_X.bin"];
-
 /// A file of images, read where it is asked to.
 #[derive(Debug)]
 pub struct Stl10 {
@@ -149,17 +146,22 @@ impl Stl10 {
     }
 }
 
-/// The files of images in a folder of STL-10, as it is unpacked.
-///
-/// # Errors
-/// [`DataError`] when the folder holds none.
-pub fn files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let paths = FILES.map(|name| folder.join(name));
-    let found: Vec<PathBuf> = paths.into_iter().filter(|path| path.is_file()).collect();
-    if found.is_empty() {
-        return Err(Problem::NoStl10.of(folder));
-    }
-    Ok(found)
+/// The file to train on that `path` means: itself, or in the folder where STL-10 was unpacked the
+/// unlabelled images, else the training ones. `None` for what is not STL-10.
+pub fn training_file(path: &Path) -> Option<PathBuf> {
+    file(path, ["unlabeled_X.bin", "train_X.bin"])
+}
+
+/// The file to measure on, likewise: the test images, else the training ones.
+pub fn test_file(path: &Path) -> Option<PathBuf> {
+    file(path, ["test_X.bin", "train_X.bin"])
+}
+
+fn file(path: &Path, names: [&str; 2]) -> Option<PathBuf> {
+    let itself = || path.extension().is_some_and(|ending| ending == "bin") && path.is_file();
+    let inside = names.map(|name| path.join(name));
+    let found = inside.into_iter().find(|path| path.is_file());
+    found.or_else(|| itself().then(|| path.to_owned()))
 }
 
 /// Rows become columns.
@@ -209,7 +211,14 @@ mod tests {
                 assert_eq!(picture.planes[c][row * SIDE + column], expected);
             }
         }
-        assert_eq!(files(root.path()).unwrap(), [path]);
+        for found in [training_file, test_file] {
+            assert_eq!(found(root.path()), Some(path.clone()));
+            assert_eq!(found(&path), Some(path.clone()));
+            assert_eq!(found(&root.path().join("none.bin")), None);
+        }
+        fs::copy(&path, root.path().join("test_X.bin")).unwrap();
+        assert_eq!(training_file(root.path()), Some(path));
+        assert_eq!(test_file(root.path()), Some(root.path().join("test_X.bin")));
     }
 
     #[test]
@@ -242,9 +251,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("cannot be read"), "{error}");
-        fs::remove_file(&path).unwrap();
-        let error = files(root.path()).unwrap_err().to_string();
-        assert!(error.contains("no train_X.bin"), "{error}");
     }
 
     #[test]

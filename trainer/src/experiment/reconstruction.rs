@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{Model, Shape};
+use crate::data::stl10::{self, Stl10};
 use crate::device::{DeviceName, Precision};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::patches::{PatchError, Source};
 use crate::picture::list_images;
-use crate::reconstruction::{built_in, open_crops};
+use crate::reconstruction::{built_in, open_crops, open_stl10};
 use crate::training::{Configuration, KL_WEIGHT, Task};
 
 /// Bytes of training images in memory at a time: half in use, half being loaded.
@@ -154,6 +155,13 @@ impl Reconstruction {
             let validation = built_in(self.seed, indices, self.side);
             return Ok(Data { source, validation });
         };
+        if let Some(file) = stl10::training_file(folder) {
+            let held = (Stl10::open(&file)?.len() as usize / VALIDATION_SHARE).min(VALIDATION);
+            let validation = open_stl10(&file, Some(held.max(1)), self.side)?;
+            let validation = validation.into_iter().flat_map(|(_, crop)| crop).collect();
+            let source = Source::stl10(file, held, &shape, self.seed, MEMORY / 2)?;
+            return Ok(Data { source, validation });
+        }
         let files = list_images(folder)?;
         let (mut kept, mut held) = (Vec::new(), Vec::new());
         for (i, file) in files.into_iter().enumerate() {

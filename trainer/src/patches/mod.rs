@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use loader::Loader;
 pub use source::{Images, Source};
 
+use crate::data::DataError;
 use crate::evaluation::{Channels, Pair};
 use crate::picture::PictureError;
 use crate::random::Random;
@@ -69,6 +70,9 @@ pub enum PatchError {
     /// An image cannot be read.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// No image is as large as a crop.
     #[error(
         "{}: none of the {images} images holds a crop of {side} x {side} pixels; train on larger \

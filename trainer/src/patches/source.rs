@@ -1,13 +1,14 @@
 //! Where training images come from: a folder of files, or the built-in procedural ones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::{Block, PatchError, PatchShape};
+use crate::data::stl10::{self, Stl10};
 use crate::dead_leaves::dead_leaves;
-use crate::evaluation::prepare;
+use crate::evaluation::{Pair, prepare};
 use crate::picture::{Picture, dimensions, list_images};
 use crate::random::Random;
 
@@ -73,6 +74,11 @@ impl Images {
 enum Kind {
     Files(Vec<PathBuf>),
     Memory(Images),
+    /// The images of a file of STL-10 from number `first` on.
+    Stl10 {
+        path: PathBuf,
+        first: usize,
+    },
     /// Procedural images of this seed, each a square of this side.
     DeadLeaves {
         seed: u64,
@@ -156,6 +162,31 @@ impl Source {
         Self::deal(Kind::Memory(images), &areas, shape, seed, budget, 0)
     }
 
+    /// The images of a file of STL-10 from number `first` on, read when their block is due.
+    ///
+    /// # Errors
+    /// [`PatchError`] names the file when it is not one, or has no image of a crop's size.
+    pub fn stl10(
+        path: PathBuf,
+        first: usize,
+        shape: &PatchShape,
+        seed: u64,
+        budget: usize,
+    ) -> Result<Self, PatchError> {
+        let images = Stl10::open(&path)?.len() as usize;
+        let images = images.saturating_sub(first);
+        if images == 0 || stl10::SIDE - stl10::SIDE % shape.factor < shape.side {
+            return Err(PatchError::NoneLargeEnough {
+                folder: path,
+                images,
+                side: shape.side,
+            });
+        }
+        let areas = vec![stl10::SIDE * stl10::SIDE; images];
+        let kind = Kind::Stl10 { path, first };
+        Ok(Self::deal(kind, &areas, shape, seed, budget, 0))
+    }
+
     /// `count` procedural images of `side` pixels.
     ///
     /// # Panics
@@ -234,17 +265,22 @@ impl Source {
 
     /// Reads and prepares the images of a block, on all threads.
     pub(super) fn load(&self, block: usize, shape: &PatchShape) -> Result<Block, PatchError> {
+        if let Kind::Stl10 { path, first } = &self.kind {
+            let pairs = load_stl10(path, *first, &self.blocks[block], shape)?;
+            return Ok(Block::new(pairs, shape.side));
+        }
         let load = |image: &usize| {
             let picture = match &self.kind {
                 Kind::Files(files) => Picture::open(&files[*image])?,
                 Kind::Memory(images) => images.picture(*image),
                 Kind::DeadLeaves { seed, side } => dead_leaves(*seed, *image as u64, *side, *side),
+                Kind::Stl10 { .. } => unreachable!("loaded above"),
             };
             let pair = prepare(&picture, shape.factor, shape.channels);
             match (pair, &self.kind) {
                 (Some(pair), _) if pair.size.width.min(pair.size.height) >= shape.side => Ok(pair),
                 (_, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
-                (_, Kind::Memory(_) | Kind::DeadLeaves { .. }) => {
+                (_, Kind::Memory(_) | Kind::Stl10 { .. } | Kind::DeadLeaves { .. }) => {
                     unreachable!("the sides have been checked")
                 }
             }
@@ -254,5 +290,88 @@ impl Source {
             .map(load)
             .collect::<Result<_, _>>()?;
         Ok(Block::new(pairs, shape.side))
+    }
+}
+
+/// Images in one task: each opens the file for itself.
+const TOGETHER: usize = 256;
+
+/// Reads and prepares images of STL-10, those that follow `first` by the numbers given.
+fn load_stl10(
+    path: &Path,
+    first: usize,
+    images: &[usize],
+    shape: &PatchShape,
+) -> Result<Vec<Pair>, PatchError> {
+    let load = |images: &[usize]| {
+        let mut file = Stl10::open(path)?;
+        let mut pairs = Vec::with_capacity(images.len());
+        for image in images {
+            let number = (first + image) as u64;
+            if number >= file.len() {
+                return Err(PatchError::Changed(path.to_owned()));
+            }
+            let picture = file.picture(number)?;
+            match prepare(&picture, shape.factor, shape.channels) {
+                Some(pair) if pair.size.width >= shape.side => pairs.push(pair),
+                _ => unreachable!("the sides have been checked"),
+            }
+        }
+        Ok(pairs)
+    };
+    let pairs: Vec<Vec<Pair>> = images
+        .par_chunks(TOGETHER)
+        .map(load)
+        .collect::<Result<_, PatchError>>()?;
+    Ok(pairs.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::evaluation::Channels;
+    use crate::patches::Symmetries;
+
+    #[test]
+    fn stl10_is_read_block_by_block() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("unlabeled_X.bin");
+        let levels: Vec<u8> = (0..5)
+            .flat_map(|level| vec![level * 10; stl10::IMAGE_BYTES])
+            .collect();
+        fs::write(&path, levels).unwrap();
+        let shape = PatchShape {
+            batch: 1,
+            side: 96,
+            factor: 1,
+            channels: Channels::Grey,
+            symmetries: Symmetries::None,
+        };
+        // Room for two images.
+        let budget = 2 * 4 * 96 * 96;
+        let source = Source::stl10(path.clone(), 1, &shape, 1, budget).unwrap();
+        assert_eq!(source.len(), 2);
+        let blocks = (0..2).map(|block| source.load(block, &shape).unwrap());
+        let mut levels: Vec<f32> = blocks
+            .flat_map(|block| block.pairs)
+            .map(|pair| (pair.truth[0][0] * 255.0).round())
+            .collect();
+        levels.sort_by(f32::total_cmp);
+        assert_eq!(levels, [10.0, 20.0, 30.0, 40.0]);
+
+        let large = PatchShape { side: 97, ..shape };
+        let error = Source::stl10(path.clone(), 1, &large, 1, budget).unwrap_err();
+        assert!(error.to_string().contains("97 x 97"), "{error}");
+        let error = Source::stl10(path.clone(), 5, &shape, 1, budget).unwrap_err();
+        assert!(
+            error.to_string().contains("none of the 0 images"),
+            "{error}"
+        );
+        fs::write(&path, vec![0; stl10::IMAGE_BYTES]).unwrap();
+        let results = (0..2).map(|block| source.load(block, &shape).map(drop));
+        let error = results.collect::<Result<Vec<()>, _>>().unwrap_err();
+        assert!(error.to_string().contains("unlabeled_X.bin"), "{error}");
     }
 }
