@@ -152,7 +152,7 @@ fn fold_of(samples: &[usize], fold: usize) -> (Vec<usize>, Vec<usize>) {
 
 /// A machine for each pair of classes; each gives its vote to one of the two, and of classes with
 /// equal votes the smallest label wins, as in LIBSVM.
-fn one_against_one(
+pub(super) fn one_against_one(
     kernel: &KernelMatrix,
     labels: &[u32],
     train: &[usize],
