@@ -33,8 +33,8 @@ pub struct Choice {
     pub cross_validated: f64,
 }
 
-/// The kernels that are tried: for classification the linear one too. For angles it was far
-/// behind the others wherever it was tried, and the slowest to fit.
+/// The kernels that are tried: for classification the linear one too. Angles are no linear matter: on the
+/// codes of Extended Yale B it erred more than twice as much.
 fn kernels(linear: bool) -> Vec<Kernel> {
     let linear = linear.then_some(Kernel::Linear);
     let radial = GAMMAS.map(|gamma| Kernel::Rbf { gamma });
@@ -142,7 +142,8 @@ fn choose<T: Copy + Send>(
     (best, told)
 }
 
-/// Part `fold` of the samples, every fifth, and the others.
+/// Part `fold` of the samples, every fifth, and the others. Where samples of a subject follow each other, as
+/// faces do, all parts have about as many of each.
 fn fold_of(samples: &[usize], fold: usize) -> (Vec<usize>, Vec<usize>) {
     let numbered = samples.iter().copied().enumerate();
     let (part, others): (Vec<_>, Vec<_>) = numbered.partition(|(i, _)| i % FOLDS == fold);

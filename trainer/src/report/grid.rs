@@ -17,7 +17,7 @@ pub struct Line {
 
 impl Line {
     /// A line of numbers, `None` printed as a dash. The best is the smallest or the largest; what
-    /// prints alike is equally good.
+    /// prints alike is equally good, and one number alone is not the best of anything.
     pub fn of_numbers(
         group: &str,
         measure: &str,
@@ -42,7 +42,7 @@ impl Line {
             measure: measure.to_owned(),
             best: cells
                 .iter()
-                .map(|cell| Some(cell) == best.as_ref())
+                .map(|cell| cells.len() > 1 && Some(cell) == best.as_ref())
                 .collect(),
             cells,
         }
