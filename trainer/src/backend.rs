@@ -6,14 +6,16 @@
 //! them; only [`Backend::download`] and [`Backend::measured`] wait for it.
 //!
 //! Every call overwrites its results. Activations are contiguous
-//! `images x channels x height x width`, convolution weights `out x in x height x width`.
+//! `images x channels x height x width`, weights lie as PyTorch has them: those of a convolution
+//! `out x in x height x width`, of a transposed one `in x out x height x width`, of a dense layer
+//! `out x in`.
 
 pub mod cpu;
 pub mod cuda;
 
 use std::ops::Range;
 
-use msssim_cpu::layers::Conv2dShape;
+use msssim_cpu::layers::{Conv2dShape, DenseShape};
 
 /// Why a device could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,9 @@ pub enum Error {
     /// The CUDA device failed.
     #[error(transparent)]
     Cuda(#[from] msssim_cuda::Error),
+    /// The device has no kernel for a layer.
+    #[error("a CUDA device has no {0} yet: train on the CPU, with --device cpu")]
+    NotOnCuda(&'static str),
     /// A batch has more samples than a device addresses.
     #[error(
         "a batch of {images} images of {width}x{height} needs {channels} channels for each, \
@@ -87,13 +92,40 @@ pub enum Activation {
     Identity,
     /// `max(x, 0)`, whose derivative at 0 is taken as 0.
     Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
 }
 
-/// A convolution with its bias and activation, and where its numbers lie among the parameters.
+/// The linear part of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A convolution.
+    Conv2d(Conv2dShape),
+    /// The adjoint of this convolution without its bias: it goes from the convolution's output to
+    /// its input.
+    ConvTranspose2d(Conv2dShape),
+    /// Every output sees every input.
+    Dense(DenseShape),
+}
+
+impl Operation {
+    /// Numbers of a batch that come out.
+    pub fn output_len(&self) -> usize {
+        match self {
+            Self::Conv2d(shape) => shape.output_len(),
+            Self::ConvTranspose2d(shape) => shape.input_len(),
+            Self::Dense(shape) => shape.output_len(),
+        }
+    }
+}
+
+/// A layer with its bias and activation, and where its numbers lie among the parameters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ConvLayer {
-    /// Sizes, stride and padding.
-    pub shape: Conv2dShape,
+pub struct Layer {
+    /// As its parameters are called: `encoder.conv1`.
+    pub name: String,
+    /// Kind and sizes.
+    pub operation: Operation,
     /// Applied to the output.
     pub activation: Activation,
     /// Of the weights in the flat parameter buffer.
@@ -151,11 +183,13 @@ pub struct Crop {
 /// A device: buffers of f32, and the layers, measures and updates that run on them.
 ///
 /// Buffers hold exactly what was planned; a call panics when one does not, and names the lengths.
-pub trait Backend {
+pub trait Backend: 'static {
     /// Numbers on the device.
     type Buffer;
-    /// A planned [`ConvLayer`] with the memory that it works in.
-    type Conv2d;
+    /// A planned [`Layer`] with the memory that it works in.
+    type Layer;
+    /// A planned draw from Gaussian codes.
+    type Gaussian;
     /// A planned [`Measure`] with the memory that it works in.
     type Measure;
     /// Calls that were recorded once, to be replayed.
@@ -224,13 +258,13 @@ pub trait Backend {
     /// Waits for the device and copies the start of `buffer` to `values`.
     fn download(&self, buffer: &Self::Buffer, values: &mut [f32]) -> Result<(), Error>;
 
-    /// Plans a convolution.
-    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<Self::Conv2d, Error>;
+    /// Plans a layer.
+    fn plan_layer(&self, layer: &Layer) -> Result<Self::Layer, Error>;
 
     /// `output = activation(weight * input + bias)`
-    fn conv2d_forward(
+    fn layer_forward(
         &self,
-        conv: &mut Self::Conv2d,
+        layer: &mut Self::Layer,
         parameters: &Self::Buffer,
         input: &Self::Buffer,
         output: &mut Self::Buffer,
@@ -245,9 +279,9 @@ pub trait Backend {
         clippy::too_many_arguments,
         reason = "the forward call's buffers and the gradient of each"
     )]
-    fn conv2d_backward(
+    fn layer_backward(
         &self,
-        conv: &mut Self::Conv2d,
+        layer: &mut Self::Layer,
         parameters: &Self::Buffer,
         input: &Self::Buffer,
         output: &Self::Buffer,
@@ -255,6 +289,36 @@ pub trait Backend {
         dinput: Option<&mut Self::Buffer>,
         dparameters: &mut Self::Buffer,
     ) -> Result<(), Error>;
+
+    /// Plans draws of `images` codes of `code` numbers.
+    fn plan_gaussian(&self, images: usize, code: usize) -> Result<Self::Gaussian, Error>;
+
+    /// Draws each image's code from the Gaussian that its `moments`, `code` means followed by as many
+    /// logarithms of variances, describe: `code = mean + exp(log_variance / 2) noise`. Measures their
+    /// divergence from the standard Gaussian.
+    fn gaussian_forward(
+        &self,
+        gaussian: &mut Self::Gaussian,
+        moments: &Self::Buffer,
+        noise: &Self::Buffer,
+        code: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// From the gradient by the code to that by the moments, to which `factor` times the gradient of
+    /// the divergence, the mean over the images, is added.
+    fn gaussian_backward(
+        &self,
+        gaussian: &mut Self::Gaussian,
+        moments: &Self::Buffer,
+        noise: &Self::Buffer,
+        factor: f32,
+        dcode: &Self::Buffer,
+        dmoments: &mut Self::Buffer,
+    ) -> Result<(), Error>;
+
+    /// Waits for the device: the Kullback-Leibler divergence in nats, the mean over the images of the
+    /// last [`Backend::gaussian_forward`].
+    fn divergence(&self, gaussian: &Self::Gaussian) -> Result<f64, Error>;
 
     /// Plans a measure for batches of one shape.
     fn plan_measure(&self, measure: Measure, batch: ImageBatch) -> Result<Self::Measure, Error>;

@@ -7,35 +7,39 @@
 
 mod error;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 pub use error::{CheckpointError, Problem};
 
 use crate::atomic_file;
+use crate::autoencoder;
+use crate::network::Architecture;
 use crate::parameters::{Layout, Parameters};
-use crate::srcnn;
 use crate::training::Configuration;
 
 /// How many times a network enlarges whose file does not say so: the released weights of Dong et
 /// al. are for 4.
 pub const UNSTATED_FACTOR: usize = 4;
 
-/// The longest file that is read: three times the weights of SRCNN, and the losses of
-/// [`Configuration::MAX_STEPS`].
-pub const MAX_BYTES: u64 = 256 << 20;
+/// The longest file that is read: three times the weights of the paper's autoencoder are 1.0 GB.
+pub const MAX_BYTES: u64 = 4 << 30;
 
 /// The longest header: names, shapes and a configuration take a few kilobytes.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// The network that files are of.
-const NETWORK: &str = "srcnn-9-5-5";
+/// What descriptions call SRCNN.
+const SRCNN: &str = "srcnn-9-5-5";
+
+/// What descriptions call an autoencoder.
+const AUTOENCODER: &str = "autoencoder";
 
 /// The metadata's one entry.
 const ENTRY: &str = "msssim";
@@ -46,9 +50,12 @@ const LOSSES: &str = "losses";
 /// Weights, and what else is known of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
-    /// The weights of SRCNN, for images of 1 or 3 channels.
+    /// The network.
+    pub architecture: Architecture,
+    /// Its weights.
     pub parameters: Parameters,
-    /// How many times they enlarge; `None` if the file does not say, see [`UNSTATED_FACTOR`].
+    /// How many times they enlarge; `None` if the file does not say, see [`UNSTATED_FACTOR`], or it is
+    /// not what they do.
     pub factor: Option<usize>,
     /// The state of their training; `None` for weights alone.
     pub training: Option<TrainingState>,
@@ -69,6 +76,8 @@ pub struct TrainingState {
 #[derive(Serialize, Deserialize)]
 struct Description {
     network: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    autoencoder: Option<autoencoder::Shape>,
     factor: Option<usize>,
     configuration: Option<Configuration>,
     step: u64,
@@ -95,11 +104,50 @@ impl Checkpoint {
             .map_err(|problem| problem.of(path))
     }
 
+    /// Reads a checkpoint or bare weights of SRCNN.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`], and [`Problem::OtherNetwork`].
+    pub fn load_srcnn(path: &Path) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::load(path)?;
+        match checkpoint.architecture {
+            Architecture::Srcnn { .. } => Ok(checkpoint),
+            other => Err(Problem::OtherNetwork {
+                found: other.name(),
+                wanted: "SRCNN 9-5-5",
+            }
+            .of(path)),
+        }
+    }
+
+    /// Reads a checkpoint of an autoencoder, and says which.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`], and [`Problem::OtherNetwork`].
+    pub fn load_autoencoder(path: &Path) -> Result<(autoencoder::Shape, Self), CheckpointError> {
+        let checkpoint = Self::load(path)?;
+        match checkpoint.architecture {
+            Architecture::Autoencoder(shape) => Ok((shape, checkpoint)),
+            other => Err(Problem::OtherNetwork {
+                found: other.name(),
+                wanted: "an autoencoder",
+            }
+            .of(path)),
+        }
+    }
+
     /// The contents of the file; equal checkpoints give equal bytes.
     fn to_bytes(&self) -> Vec<u8> {
         let state = self.training.as_ref();
         let description = Description {
-            network: NETWORK.into(),
+            network: match self.architecture {
+                Architecture::Srcnn { .. } => SRCNN.into(),
+                Architecture::Autoencoder(_) => AUTOENCODER.into(),
+            },
+            autoencoder: match self.architecture {
+                Architecture::Srcnn { .. } => None,
+                Architecture::Autoencoder(shape) => Some(shape),
+            },
             factor: self.factor,
             configuration: state.map(|state| state.configuration),
             step: state.map_or(0, |state| state.losses.len() as u64),
@@ -110,27 +158,18 @@ impl Checkpoint {
         let mut tensors = Vec::new();
         for tensor in self.parameters.layout().tensors() {
             let values = &self.parameters.values()[tensor.range.clone()];
-            tensors.push((
-                tensor.name.clone(),
-                tensor.shape.clone(),
-                to_le_bytes(values),
-            ));
+            tensors.push((tensor.name.clone(), Values::new(&tensor.shape, values)));
         }
         if let Some(state) = state {
             let names = state.configuration.optimizer.state_names();
             for (name, values) in names.iter().zip(&state.optimizer) {
-                let shape = vec![values.len()];
-                tensors.push((state_tensor(name), shape, to_le_bytes(values)));
+                tensors.push((state_tensor(name), Values::new(&[values.len()], values)));
             }
-            let shape = vec![state.losses.len()];
-            tensors.push((LOSSES.into(), shape, to_le_bytes(&state.losses)));
+            let losses = Values::new(&[state.losses.len()], &state.losses);
+            tensors.push((LOSSES.into(), losses));
         }
-        let views = tensors.iter().map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-            (name, view.expect("a tensor is as long as its shape says"))
-        });
         let metadata = HashMap::from([(ENTRY.to_owned(), description)]);
-        safetensors::serialize(views, Some(metadata)).expect("tensors have distinct names")
+        safetensors::serialize(tensors, Some(metadata)).expect("tensors have distinct names")
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
@@ -145,28 +184,28 @@ impl Checkpoint {
             Some(text) => Some(serde_json::from_str::<Description>(text)?),
             None => None,
         };
-        if let Some(Description { network, .. }) = &description
-            && network != NETWORK
-        {
-            return Err(Problem::OtherNetwork(network.clone()));
-        }
-
-        let layout = srcnn::layout(channels(&file)?);
+        let architecture = architecture(&file, description.as_ref())?;
+        let layout = architecture.layout();
         let state = match &description {
             Some(Description {
                 configuration: Some(configuration),
                 step,
                 ..
-            }) => Some(state(&file, &layout, *configuration, *step)?),
+            }) => Some(state(&file, &architecture, *configuration, *step)?),
             _ => None,
         };
         refuse_unknown(&file, &layout, state.as_ref())?;
+        // Memory is asked for only once the file has shown that it fills it.
+        for expected in layout.tensors() {
+            view(&file, &expected.name, &expected.shape)?;
+        }
         let mut parameters = Parameters::zeros(layout.clone());
         for expected in layout.tensors() {
             let values = tensor(&file, &expected.name, &expected.shape)?;
             parameters.values_mut()[expected.range.clone()].copy_from_slice(&values);
         }
         Ok(Self {
+            architecture,
             parameters,
             factor: description.and_then(|description| description.factor),
             training: state,
@@ -178,6 +217,10 @@ impl Checkpoint {
 fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Problem::Read)?;
+    if file.metadata().map_err(Problem::Read)?.len() > MAX_BYTES {
+        return Err(Problem::TooLong);
+    }
+    // What is no plain file may be longer than it says.
     let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
     if read.map_err(Problem::Read)? as u64 > MAX_BYTES {
         return Err(Problem::TooLong);
@@ -185,9 +228,33 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-/// The number of channels that the first layer takes.
+/// The network that a file is of: what it says, else SRCNN.
+fn architecture(
+    file: &SafeTensors<'_>,
+    description: Option<&Description>,
+) -> Result<Architecture, Problem> {
+    match description {
+        Some(Description {
+            network,
+            autoencoder: Some(shape),
+            ..
+        }) if network == AUTOENCODER => match shape.fault() {
+            None => Ok(Architecture::Autoencoder(*shape)),
+            Some((name, must)) => Err(Problem::Number { name, must }),
+        },
+        Some(Description { network, .. }) if network != SRCNN => Err(Problem::OtherNetwork {
+            found: network.clone(),
+            wanted: "SRCNN 9-5-5 or an autoencoder",
+        }),
+        _ => Ok(Architecture::Srcnn {
+            channels: channels(file)?,
+        }),
+    }
+}
+
+/// The number of channels that the first layer of SRCNN takes.
 fn channels(file: &SafeTensors<'_>) -> Result<usize, Problem> {
-    let layout = srcnn::layout(1);
+    let layout = Architecture::Srcnn { channels: 1 }.layout();
     let first = &layout.tensors()[0];
     let weight = file
         .tensor(&first.name)
@@ -205,18 +272,20 @@ fn channels(file: &SafeTensors<'_>) -> Result<usize, Problem> {
 /// The state of training, with as many numbers as it must have.
 fn state(
     file: &SafeTensors<'_>,
-    layout: &Layout,
+    architecture: &Architecture,
     configuration: Configuration,
     step: u64,
 ) -> Result<TrainingState, Problem> {
-    let channels = configuration.patches.channels.count();
-    if srcnn::layout(channels) != *layout {
-        return Err(Problem::OtherNetwork(format!(
-            "{NETWORK} for {channels} channels"
-        )));
+    let configured = configuration.architecture();
+    if configured != *architecture {
+        return Err(Problem::Torn {
+            configured: configured.name(),
+            held: architecture.name(),
+        });
     }
+    let len = architecture.layout().len();
     let optimizer = configuration.optimizer.state_names().iter();
-    let optimizer = optimizer.map(|name| tensor(file, &state_tensor(name), &[layout.len()]));
+    let optimizer = optimizer.map(|name| tensor(file, &state_tensor(name), &[len]));
     let steps = usize::try_from(step).unwrap_or(usize::MAX);
     Ok(TrainingState {
         configuration,
@@ -252,8 +321,12 @@ fn refuse_unknown(
     }
 }
 
-/// The values of a tensor, after everything about it has been checked.
-fn tensor(file: &SafeTensors<'_>, name: &str, expected: &[usize]) -> Result<Vec<f32>, Problem> {
+/// A tensor whose type and shape have been checked.
+fn view<'a>(
+    file: &SafeTensors<'a>,
+    name: &str,
+    expected: &[usize],
+) -> Result<TensorView<'a>, Problem> {
     let view = file
         .tensor(name)
         .map_err(|_| Problem::MissingTensor(name.to_owned()))?;
@@ -270,6 +343,12 @@ fn tensor(file: &SafeTensors<'_>, name: &str, expected: &[usize]) -> Result<Vec<
             expected: expected.to_vec(),
         });
     }
+    Ok(view)
+}
+
+/// The values of a tensor, after everything about it has been checked.
+fn tensor(file: &SafeTensors<'_>, name: &str, expected: &[usize]) -> Result<Vec<f32>, Problem> {
+    let view = view(file, name, expected)?;
     let (words, _) = view.data().as_chunks();
     let values: Vec<f32> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
     if values.iter().any(|v| !v.is_finite()) {
@@ -278,8 +357,35 @@ fn tensor(file: &SafeTensors<'_>, name: &str, expected: &[usize]) -> Result<Vec<
     Ok(values)
 }
 
-fn to_le_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+/// Numbers as a tensor; they become bytes one tensor at a time, since a network may take a gigabyte.
+struct Values<'a> {
+    shape: Vec<usize>,
+    values: &'a [f32],
+}
+
+impl<'a> Values<'a> {
+    fn new(shape: &[usize], values: &'a [f32]) -> Self {
+        let shape = shape.to_vec();
+        Self { shape, values }
+    }
+}
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! The subcommands, one file each.
 
 mod evaluate;
+mod export;
 mod interrupt;
 mod options;
 mod progress;
+mod reconstruction;
+mod representations;
 mod reproduce;
+mod run_options;
 mod score;
 mod train;
 mod upscale;
@@ -16,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::checkpoint::CheckpointError;
+use crate::data::DataError;
 use crate::patches::PatchError;
 use crate::picture::PictureError;
 use crate::run_folder::RunFolderError;
@@ -37,6 +42,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     Upscale(upscale::Arguments),
     Reproduce(reproduce::Arguments),
+    Export(export::Arguments),
 }
 
 /// Why a command did not do what it was asked to: one line, naming the thing and the remedy.
@@ -46,6 +52,8 @@ enum Failure {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Patches(#[from] PatchError),
+    #[error(transparent)]
+    Data(#[from] DataError),
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
     #[error(transparent)]
@@ -81,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments, &mut out),
         Command::Evaluate(arguments) => evaluate::run(arguments, &mut out),
         Command::Upscale(arguments) => upscale::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Reproduce(arguments) => reproduce::run(arguments, &mut out),
     };
     let outcome = outcome.and_then(|()| Ok(out.flush()?));

@@ -5,9 +5,9 @@
 //! result rounded to 8 bits; a border dropped from each side (8 pixels, what a 9-5-5 network
 //! without padding loses); PSNR and SSIM on what is left; means over the images.
 
-use msssim_cpu::Size;
+use msssim_cpu::{Luma, Size};
 
-use crate::colour::studio_ycbcr;
+use crate::colour::{luma, studio_ycbcr};
 use crate::picture::Picture;
 use crate::quality::Quality;
 use crate::resize::resize;
@@ -22,8 +22,20 @@ pub struct Pair {
     pub size: Size,
     /// The original planes in 0 to 1 (8-bit levels over 255): Y, or Y, Cb and Cr.
     pub truth: Vec<Vec<f32>>,
-    /// The same planes after bicubic down- and upscaling, neither rounded nor clamped.
+    /// The same planes after bicubic down- and upscaling, neither rounded nor clamped; none where the
+    /// factor is 1 and they would be the same.
     pub bicubic: Vec<Vec<f32>>,
+}
+
+impl Pair {
+    /// The planes that a network sees.
+    pub fn seen(&self) -> &[Vec<f32>] {
+        if self.bicubic.is_empty() {
+            &self.truth
+        } else {
+            &self.bicubic
+        }
+    }
 }
 
 /// Which planes of an image a network works on.
@@ -36,20 +48,27 @@ pub enum Channels {
     Y,
     /// Luma and both colour differences together.
     Ycbcr,
+    /// Luma over the full range, for networks that do not enlarge.
+    #[value(skip)]
+    Grey,
+    /// Red, green and blue, for networks that do not enlarge.
+    #[value(skip)]
+    Rgb,
 }
 
 impl Channels {
     /// The number of planes.
     pub fn count(self) -> usize {
         match self {
-            Self::Y => 1,
-            Self::Ycbcr => 3,
+            Self::Y | Self::Grey => 1,
+            Self::Ycbcr | Self::Rgb => 3,
         }
     }
 }
 
 /// Prepares `picture` for a network that enlarges `factor` times; `None` when the image is smaller
-/// than `factor` on a side. The colour differences of a grey image are neutral.
+/// than `factor` on a side. The colour differences of a grey image are neutral, its red, green and blue
+/// are alike.
 pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<Pair> {
     let (width, height) = (
         picture.width - picture.width % factor,
@@ -58,11 +77,7 @@ pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<P
     if width == 0 || height == 0 {
         return None;
     }
-    let mut planes = studio_ycbcr(picture);
-    planes.resize(
-        channels.count(),
-        vec![128.0; picture.width * picture.height],
-    );
+    let planes = planes(picture, channels);
     let crop = |plane: &Vec<f32>| -> Vec<f32> {
         let rows = plane.chunks_exact(picture.width).take(height);
         rows.flat_map(|row| &row[..width])
@@ -70,7 +85,8 @@ pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<P
             .collect()
     };
     let truth: Vec<Vec<f32>> = planes.iter().map(crop).collect();
-    let bicubic = truth
+    let degraded: &[_] = if factor == 1 { &[] } else { &truth };
+    let bicubic = degraded
         .iter()
         .map(|plane| {
             let (small_width, small_height) = (width / factor, height / factor);
@@ -83,6 +99,37 @@ pub fn prepare(picture: &Picture, factor: usize, channels: Channels) -> Option<P
         truth,
         bicubic,
     })
+}
+
+/// The planes that a network works on, in 0 to 255.
+fn planes(picture: &Picture, channels: Channels) -> Vec<Vec<f32>> {
+    let to_bytes = 255.0 / picture.data_range;
+    let scaled = |plane: &Vec<f32>| plane.iter().map(|sample| sample * to_bytes).collect();
+    match channels {
+        Channels::Y | Channels::Ycbcr => {
+            let mut planes = studio_ycbcr(picture);
+            let neutral = vec![128.0; picture.width * picture.height];
+            planes.resize(channels.count(), neutral);
+            planes
+        }
+        Channels::Grey => vec![scaled(&luma(picture, Luma::Bt601))],
+        Channels::Rgb => {
+            let last = picture.planes.len() - 1;
+            let planes = (0..3).map(|c| scaled(&picture.planes[c.min(last)]));
+            planes.collect()
+        }
+    }
+}
+
+/// The middle `side` rows and columns of a picture's luma, in 0 to 1, as [`prepare`] has it for
+/// [`Channels::Grey`]; `None` for a smaller picture.
+pub fn centre(picture: &Picture, side: usize) -> Option<Vec<f32>> {
+    let (width, height) = (picture.width, picture.height);
+    let (row, column) = (height.checked_sub(side)? / 2, width.checked_sub(side)? / 2);
+    let luma = planes(picture, Channels::Grey).swap_remove(0);
+    let rows = luma.chunks_exact(width).skip(row).take(side);
+    let samples = rows.flat_map(|row| &row[column..][..side]);
+    Some(samples.map(|sample| sample / 255.0).collect())
 }
 
 /// A plane in 0 to 1 as 8-bit levels: rounded half up and clamped; NaN becomes 0.

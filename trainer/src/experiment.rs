@@ -1,4 +1,7 @@
-//! What every experiment is told: the options of the command line and of `config.json`.
+//! What every experiment is told: the options of the command line and of configuration files.
+
+pub mod reconstruction;
+pub mod representations;
 
 use std::path::PathBuf;
 
@@ -8,10 +11,10 @@ use crate::device::{DeviceName, Precision};
 use crate::evaluation::Channels;
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
-use crate::patches::{PatchError, PatchShape, Source};
+use crate::patches::{PatchError, PatchShape, Source, Symmetries};
 use crate::schedule::Schedule;
 use crate::srcnn::Initialisation;
-use crate::training::Configuration;
+use crate::training::{Configuration, Task};
 
 /// Bytes of prepared training images in memory at a time: half in use, half being loaded.
 const MEMORY: usize = 1 << 30;
@@ -32,7 +35,7 @@ pub enum OptimizerName {
 
 /// A super-resolution experiment: everything that decides its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Experiment {
     /// Of weights, crops and procedural training images.
     pub seed: u64,
@@ -55,10 +58,8 @@ pub struct Experiment {
     /// Folders of test images; none for procedural ones.
     pub test: Vec<PathBuf>,
     /// What trains.
-    #[serde(default)]
     pub device: DeviceName,
     /// How it computes convolutions; the CPU has single precision alone.
-    #[serde(default)]
     pub precision: Precision,
 }
 
@@ -90,6 +91,7 @@ impl Experiment {
             side: self.patch,
             factor: self.scale,
             channels: self.channels,
+            symmetries: Symmetries::All,
         }
     }
 
@@ -125,8 +127,8 @@ impl Experiment {
         Configuration {
             seed: self.seed,
             steps: self.steps,
+            task: Task::Srcnn { initialisation },
             patches: self.patches(),
-            initialisation,
             loss,
             optimizer,
             schedule,
@@ -180,6 +182,7 @@ impl Experiment {
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
             Channels::Ycbcr => "luma and colour differences together",
+            Channels::Grey | Channels::Rgb => "samples as they are",
         };
         [
             (
@@ -228,7 +231,7 @@ mod tests {
             (configuration.loss, configuration.steps),
             (Loss::Mae, sgd.steps)
         );
-        let text = serde_json::to_string(&sgd).unwrap();
-        assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), sgd);
+        let text = toml::to_string(&sgd).unwrap();
+        assert_eq!(toml::from_str::<Experiment>(&text).unwrap(), sgd);
     }
 }

@@ -45,6 +45,14 @@ impl Layout {
         self.tensors.last().map_or(0, |tensor| tensor.range.end)
     }
 
+    /// The first parameter of the last layer, whose weights and biases are the last two tensors.
+    pub fn last_layer(&self) -> usize {
+        match &self.tensors[..] {
+            [.., weight, _] => weight.range.start,
+            _ => 0,
+        }
+    }
+
     /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

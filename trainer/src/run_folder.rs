@@ -1,7 +1,7 @@
 //! The folder of one run: made anew, never shared, every file whole.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,8 +9,11 @@ use serde::de::DeserializeOwned;
 
 use crate::atomic_file;
 
-/// The file that makes a folder a run's.
-const CONFIGURATION: &str = "config.json";
+/// The file that makes a folder a run's: its configuration, as `--config` reads it.
+pub const CONFIGURATION: &str = "config.toml";
+
+/// The longest configuration that is read.
+const MAX_CONFIGURATION: u64 = 1 << 20;
 
 /// Why a run has no folder.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,14 @@ pub enum RunFolderError {
     /// There is nothing to resume.
     #[error("{}: no run to resume here (it has no {CONFIGURATION}); leave --resume out to start one", .0.display())]
     NoRun(PathBuf),
+    /// A file of the run is damaged.
+    #[error("{}: cannot be read: {error}; move it away, and it is made again", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// It cannot be written.
     #[error("{}: cannot be written: {error}; choose another folder with --out", path.display())]
     Write {
@@ -32,12 +43,15 @@ pub enum RunFolderError {
         /// Why.
         error: io::Error,
     },
-    /// A file of the run is damaged.
-    #[error("{}: cannot be read: {error}; the run cannot be resumed", path.display())]
-    Read {
+    /// A configuration cannot be understood.
+    #[error(
+        "{}: not a configuration of this command: {error}; --save-config writes one",
+        path.display()
+    )]
+    Configuration {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why, and in which line.
         error: String,
     },
 }
@@ -107,6 +121,18 @@ impl RunFolder {
         self.path.join(name)
     }
 
+    /// A folder in it, made if it is not there.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Write`].
+    pub fn subfolder(&self, name: &str) -> Result<Self, RunFolderError> {
+        let path = self.file(name);
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self { path }),
+            Err(error) => Err(RunFolderError::Write { path, error }),
+        }
+    }
+
     /// Writes a file, whole or not at all.
     ///
     /// # Errors
@@ -125,21 +151,26 @@ impl RunFolder {
         &self,
         configuration: &impl Serialize,
     ) -> Result<(), RunFolderError> {
-        self.write_json(CONFIGURATION, configuration)
+        write_configuration(&self.file(CONFIGURATION), configuration)
     }
 
     /// Reads the run's configuration.
     ///
     /// # Errors
-    /// [`RunFolderError::Read`].
+    /// [`RunFolderError::Configuration`].
     pub fn read_configuration<T: DeserializeOwned>(&self) -> Result<T, RunFolderError> {
-        let path = self.file(CONFIGURATION);
-        let read = |error: String| RunFolderError::Read {
-            path: path.clone(),
-            error,
-        };
-        let text = fs::read_to_string(&path).map_err(|error| read(error.to_string()))?;
-        serde_json::from_str(&text).map_err(|error| read(error.to_string()))
+        read_configuration(&self.file(CONFIGURATION))
+    }
+
+    /// Reads a value from JSON.
+    ///
+    /// # Errors
+    /// [`RunFolderError::Read`].
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunFolderError> {
+        let path = self.file(name);
+        let text = fs::read_to_string(&path);
+        text.and_then(|text| Ok(serde_json::from_str(&text)?))
+            .map_err(|error| RunFolderError::Read { path, error })
     }
 
     /// Writes a value as JSON.
@@ -153,6 +184,48 @@ impl RunFolder {
         })?;
         self.write(name, (text + "\n").as_bytes())
     }
+}
+
+/// Writes a configuration as TOML, whole or not at all; an earlier file is replaced.
+///
+/// # Errors
+/// [`RunFolderError::Write`].
+pub fn write_configuration(
+    path: &Path,
+    configuration: &impl Serialize,
+) -> Result<(), RunFolderError> {
+    let text = toml::to_string_pretty(configuration).map_err(io::Error::other);
+    text.and_then(|text| atomic_file::write(path, |out| out.write_all(text.as_bytes())))
+        .map_err(|error| RunFolderError::Write {
+            path: path.to_owned(),
+            error,
+        })
+}
+
+/// Reads a configuration; keys that are left out keep their defaults, unknown ones are refused.
+///
+/// # Errors
+/// [`RunFolderError::Configuration`] names the file and the line.
+pub fn read_configuration<T: DeserializeOwned>(path: &Path) -> Result<T, RunFolderError> {
+    let refuse = |error: String| RunFolderError::Configuration {
+        path: path.to_owned(),
+        error,
+    };
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_CONFIGURATION).read_to_string(&mut text))
+        .map_err(|error| refuse(error.to_string()))?;
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let line = error.span().map(|span| {
+            let before = text.as_bytes().iter().take(span.start);
+            before.filter(|byte| **byte == b'\n').count() + 1
+        });
+        let message = error.message().replace('\n', " ");
+        refuse(match line {
+            Some(line) => format!("line {line}: {message}"),
+            None => message,
+        })
+    })
 }
 
 /// `path`, `path-2`, `path-3` and so on.
@@ -169,17 +242,33 @@ fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Configuration {
+        number: u64,
+        rate: Option<f64>,
+    }
+
+    fn numbered(number: u64) -> Configuration {
+        Configuration {
+            number,
+            rate: Some(0.1f64.next_up()),
+        }
+    }
 
     #[test]
     fn an_earlier_run_is_never_overwritten() {
         let root = tempfile::tempdir().unwrap();
         let default = root.path().join("run");
         let first = RunFolder::create(None, &default).unwrap();
-        first.write_configuration(&1).unwrap();
+        first.write_configuration(&numbered(1)).unwrap();
         let second = RunFolder::create(None, &default).unwrap();
         assert_eq!(second.path(), root.path().join("run-2"));
-        second.write_configuration(&2).unwrap();
+        second.write_configuration(&numbered(2)).unwrap();
         let error = RunFolder::create(Some(first.path()), &default)
             .unwrap_err()
             .to_string();
@@ -188,9 +277,15 @@ mod tests {
             "{error}"
         );
         let newest = RunFolder::resume(None, &default).unwrap();
-        assert_eq!(newest.read_configuration::<u32>().unwrap(), 2);
+        assert_eq!(
+            newest.read_configuration::<Configuration>().unwrap(),
+            numbered(2)
+        );
         let chosen = RunFolder::resume(Some(first.path()), &default).unwrap();
-        assert_eq!(chosen.read_configuration::<u32>().unwrap(), 1);
+        assert_eq!(
+            chosen.read_configuration::<Configuration>().unwrap(),
+            numbered(1)
+        );
     }
 
     #[test]
@@ -202,5 +297,39 @@ mod tests {
         assert!(error.to_string().contains("cannot be written"), "{error}");
         let error = RunFolder::resume(Some(root.path()), Path::new("-")).unwrap_err();
         assert!(error.to_string().contains("no run to resume"), "{error}");
+    }
+    #[test]
+    fn a_bad_configuration_is_named_with_its_line() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("my.toml");
+        let read = |text: &[u8]| {
+            fs::write(&path, text).unwrap();
+            read_configuration::<Configuration>(&path)
+        };
+        assert_eq!(read(b"").unwrap(), Configuration::default());
+        assert_eq!(read(b"number = 3\n").unwrap().number, 3);
+        for (text, words) in [
+            (
+                &b"number = 1\nnumbre = 2\n"[..],
+                "line 2: unknown field `numbre`",
+            ),
+            (b"number = -1", "line 1"),
+            (b"rate = \"fast\"", "line 1"),
+            (b"number = ", "line 1"),
+            (b"\xff\xfe", "UTF-8"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(
+                error.contains("my.toml") && error.contains(words),
+                "{error}"
+            );
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let error = read_configuration::<Configuration>(root.path()).unwrap_err();
+        assert!(error.to_string().contains("--save-config"), "{error}");
+        // A seed may be any 64 bits, more than other writers of TOML allow.
+        write_configuration(&path, &numbered(u64::MAX)).unwrap();
+        let read = read_configuration::<Configuration>(&path).unwrap();
+        assert_eq!(read, numbered(u64::MAX));
     }
 }

@@ -17,7 +17,8 @@ use msssim_cpu::layers::{Conv2dShape, Padding};
 pub use inference::{TILE, infer};
 pub use initialisation::Initialisation;
 
-use crate::backend::{Activation, Backend, ConvLayer, Error, ImageBatch};
+use crate::backend::{Activation, Backend, Error, ImageBatch, Layer, Operation};
+use crate::network::Sequence;
 use crate::parameters::Layout;
 
 /// Side of each layer's kernels.
@@ -44,11 +45,6 @@ pub fn layout(channels: usize) -> Layout {
     layout
 }
 
-/// The first parameter of the last layer, which the paper trains at a rate of its own.
-pub fn last_layer(layout: &Layout) -> usize {
-    layout.tensors()[4].range.start
-}
-
 /// Input and output channels of each layer.
 fn widths(channels: usize) -> [[usize; 2]; 3] {
     [
@@ -58,134 +54,44 @@ fn widths(channels: usize) -> [[usize; 2]; 3] {
     ]
 }
 
-/// The network for batches of one shape, with the activations of the last forward call.
-#[derive(Debug)]
-pub struct Srcnn<B: Backend> {
-    batch: ImageBatch,
-    layers: [B::Conv2d; 3],
-    hidden1: B::Buffer,
-    hidden2: B::Buffer,
-    output: B::Buffer,
+/// The network for batches of one shape; images may have any number of channels and any size.
+///
+/// # Errors
+/// An [`Error`] when there is nothing in the batch or it is too large.
+pub fn network<B: Backend>(backend: &B, batch: ImageBatch) -> Result<Sequence<B>, Error> {
+    Sequence::new(backend, &layers(batch)?)
 }
 
-/// The loss's gradients by a network's activations.
-#[derive(Debug)]
-pub struct Gradients<B: Backend> {
-    dhidden1: B::Buffer,
-    dhidden2: B::Buffer,
-    doutput: B::Buffer,
-}
-
-impl<B: Backend> Srcnn<B> {
-    /// Plans the network for `batch`; images may have any number of channels and any size.
-    ///
-    /// # Errors
-    /// An [`Error`] when there is nothing in the batch or it is too large.
-    pub fn new(backend: &B, batch: ImageBatch) -> Result<Self, Error> {
-        let layout = layout(batch.channels);
-        let activations = [Activation::Relu, Activation::Relu, Activation::Identity];
-        let layer = |i: usize| {
-            let [in_channels, out_channels] = widths(batch.channels)[i];
-            backend.plan_conv2d(&ConvLayer {
-                shape: Conv2dShape {
-                    batch: batch.images,
-                    in_channels,
-                    out_channels,
-                    height: batch.height,
-                    width: batch.width,
-                    kernel: KERNELS[i],
-                    stride: 1,
-                    padding: Padding::Replicate,
-                },
-                activation: activations[i],
-                weight: layout.tensors()[2 * i].range.clone(),
-                bias: layout.tensors()[2 * i + 1].range.clone(),
-            })
+/// Its layers.
+pub(crate) fn layers(batch: ImageBatch) -> Result<Vec<Layer>, Error> {
+    let layout = layout(batch.channels);
+    let activations = [Activation::Relu, Activation::Relu, Activation::Identity];
+    let widths = widths(batch.channels);
+    let layer = |i: usize| {
+        let [in_channels, out_channels] = widths[i];
+        let output = ImageBatch {
+            channels: out_channels,
+            ..batch
         };
-        let [hidden1, hidden2, output] = activation_lens(batch)?;
-        Ok(Self {
-            batch,
-            layers: [layer(0)?, layer(1)?, layer(2)?],
-            hidden1: backend.zeros(hidden1)?,
-            hidden2: backend.zeros(hidden2)?,
-            output: backend.zeros(output)?,
+        output.checked_len()?;
+        Ok(Layer {
+            name: format!("conv{}", i + 1),
+            operation: Operation::Conv2d(Conv2dShape {
+                batch: batch.images,
+                in_channels,
+                out_channels,
+                height: batch.height,
+                width: batch.width,
+                kernel: KERNELS[i],
+                stride: 1,
+                padding: Padding::Replicate,
+            }),
+            activation: activations[i],
+            weight: layout.tensors()[2 * i].range.clone(),
+            bias: layout.tensors()[2 * i + 1].range.clone(),
         })
-    }
-
-    /// Memory for [`Srcnn::backward`].
-    ///
-    /// # Errors
-    /// Those of the device.
-    pub fn gradients(&self, backend: &B) -> Result<Gradients<B>, Error> {
-        let [hidden1, hidden2, output] = activation_lens(self.batch)?;
-        Ok(Gradients {
-            dhidden1: backend.zeros(hidden1)?,
-            dhidden2: backend.zeros(hidden2)?,
-            doutput: backend.zeros(output)?,
-        })
-    }
-
-    /// What the last [`Srcnn::forward`] made of its input, of the same shape.
-    pub fn output(&self) -> &B::Buffer {
-        &self.output
-    }
-
-    /// Runs the network on `input`.
-    ///
-    /// # Errors
-    /// Those of the device.
-    pub fn forward(
-        &mut self,
-        backend: &B,
-        parameters: &B::Buffer,
-        input: &B::Buffer,
-    ) -> Result<(), Error> {
-        let [conv1, conv2, conv3] = &mut self.layers;
-        let (hidden1, hidden2, output) = (&mut self.hidden1, &mut self.hidden2, &mut self.output);
-        backend.conv2d_forward(conv1, parameters, input, hidden1)?;
-        backend.conv2d_forward(conv2, parameters, hidden1, hidden2)?;
-        backend.conv2d_forward(conv3, parameters, hidden2, output)
-    }
-
-    /// The loss's gradient by the parameters, from [`Gradients::doutput_mut`]; `input` and
-    /// `parameters` are those of the last [`Srcnn::forward`].
-    ///
-    /// # Errors
-    /// Those of the device.
-    pub fn backward(
-        &mut self,
-        backend: &B,
-        parameters: &B::Buffer,
-        input: &B::Buffer,
-        gradients: &mut Gradients<B>,
-        dparameters: &mut B::Buffer,
-    ) -> Result<(), Error> {
-        let [conv1, conv2, conv3] = &mut self.layers;
-        let (hidden1, hidden2, output) = (&self.hidden1, &self.hidden2, &self.output);
-        let Gradients {
-            dhidden1,
-            dhidden2,
-            doutput,
-        } = gradients;
-        let (p, dp) = (parameters, dparameters);
-        backend.conv2d_backward(conv3, p, hidden2, output, doutput, Some(dhidden2), dp)?;
-        backend.conv2d_backward(conv2, p, hidden1, hidden2, dhidden2, Some(dhidden1), dp)?;
-        backend.conv2d_backward(conv1, p, input, hidden1, dhidden1, None, dp)
-    }
-}
-
-impl<B: Backend> Gradients<B> {
-    /// The gradient by the output, to be written before and used up by [`Srcnn::backward`].
-    pub fn doutput_mut(&mut self) -> &mut B::Buffer {
-        &mut self.doutput
-    }
-}
-
-/// Samples of each layer's output.
-fn activation_lens(batch: ImageBatch) -> Result<[usize; 3], Error> {
-    let [[_, first], [_, second], [_, third]] = widths(batch.channels);
-    let len = |channels| ImageBatch { channels, ..batch }.checked_len();
-    Ok([len(first)?, len(second)?, len(third)?])
+    };
+    (0..KERNELS.len()).map(layer).collect()
 }
 
 #[cfg(test)]
@@ -210,7 +116,8 @@ mod tests {
         assert_eq!(names, expected);
         // Their 57,184 weights and a bias for each filter.
         assert_eq!(layout(1).len(), 57_184 + 64 + 32 + 1);
-        assert_eq!(last_layer(&layout(1)), 57_281 - 801);
+        // Dong et al. train the last layer at a rate of its own.
+        assert_eq!(layout(1).last_layer(), 57_281 - 801);
         assert_eq!(layout(3).tensors()[4].shape, [3, 32, 5, 5]);
     }
 
@@ -222,7 +129,7 @@ mod tests {
             height: side,
             width: side,
         };
-        let plan = |batch| Srcnn::new(&crate::backend::cpu::Cpu, batch).map(|_| ());
+        let plan = |batch| network(&crate::backend::cpu::Cpu, batch).map(|_| ());
         assert!(matches!(plan(batch(0, 8)), Err(Error::Layer(_))));
         assert!(matches!(plan(batch(1, 0)), Err(Error::Layer(_))));
         assert!(matches!(

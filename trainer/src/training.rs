@@ -1,7 +1,7 @@
 //! The training loop.
 //!
-//! A step uploads a batch and the update's coefficients, queues forward, loss, backward and update
-//! on the device, and reads the loss back. Batches, schedule and update are functions of the step,
+//! A step uploads a batch, the update's coefficients and the network's noise, queues forward, loss,
+//! backward and update on the device, and reads the loss back. Batches, schedule and update are functions of the step,
 //! so a resumed run equals an uninterrupted one bit for bit on the same machine.
 
 mod configuration;
@@ -10,15 +10,15 @@ use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, KL_WEIGHT, Task};
 
 use crate::backend::{self, Backend, Crop};
 use crate::checkpoint::{Checkpoint, CheckpointError, TrainingState};
 use crate::loss::PlannedLoss;
+use crate::network::Network;
 use crate::optimizer::PlannedOptimizer;
 use crate::parameters::Parameters;
 use crate::patches::{Loader, PatchError};
-use crate::srcnn::{self, Gradients, Srcnn};
 
 /// Why training cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +45,17 @@ pub enum TrainingError {
     },
     /// The loss is no longer a number.
     #[error(
-        "the loss became {loss} at step {step}: lower the learning rate; \
-         checkpoints written before are untouched"
+        "the loss became {loss} at step {step}{}: {}; \
+         checkpoints written before are untouched",
+        origin.place(), origin.remedy()
     )]
     Loss {
         /// The step, counted from 0.
         step: u64,
         /// NaN or an infinity.
         loss: f32,
+        /// Where it began.
+        origin: Origin,
     },
     /// A weight is no longer a number, though the loss was.
     #[error(
@@ -71,6 +74,48 @@ pub enum TrainingError {
     /// The file to resume from holds weights alone.
     #[error("the weights come without the state of their training: start a new run")]
     NothingToResume,
+}
+
+impl TrainingError {
+    /// Whether numbers grew beyond all bounds: a lower learning rate may help.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Loss { origin, .. } => *origin != Origin::Batch,
+            Self::Diverged { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Where in a step the first number appeared that is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the batch.
+    Batch,
+    /// In what this layer made.
+    Layer(String),
+    /// In the loss itself, of finite outputs.
+    Loss,
+    /// In a step of several that the device took by itself.
+    Unknown,
+}
+
+impl Origin {
+    fn place(&self) -> String {
+        match self {
+            Self::Batch => ", first in the batch".to_owned(),
+            Self::Layer(name) => format!(", first in the output of `{name}`"),
+            Self::Loss => ", though the network's output is finite".to_owned(),
+            Self::Unknown => String::new(),
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Batch => "look for broken images",
+            _ => "lower the learning rate",
+        }
+    }
 }
 
 /// Where batches come from.
@@ -138,13 +183,13 @@ pub enum Outcome {
     Stopped,
 }
 
-/// SRCNN in training on a device.
+/// A network in training on a device.
 pub struct Training<'b, B: Backend> {
     backend: &'b B,
     configuration: Configuration,
     losses: Vec<f32>,
-    network: Srcnn<B>,
-    gradients: Gradients<B>,
+    network: Box<dyn Network<B>>,
+    doutput: B::Buffer,
     loss: PlannedLoss<B>,
     optimizer: PlannedOptimizer<B>,
     parameters: B::Buffer,
@@ -172,9 +217,7 @@ impl<'b, B: Backend> Training<'b, B> {
     /// [`TrainingError::Setting`] and [`TrainingError::Backend`].
     pub fn new(backend: &'b B, configuration: Configuration) -> Result<Self, TrainingError> {
         configuration.check()?;
-        let initial = configuration
-            .initialisation
-            .parameters(configuration.batch().channels, configuration.seed);
+        let initial = configuration.initial();
         Self::plan(backend, configuration, &initial)
     }
 
@@ -208,11 +251,12 @@ impl<'b, B: Backend> Training<'b, B> {
         initial: &Parameters,
     ) -> Result<Self, TrainingError> {
         let batch = configuration.batch();
-        let network = Srcnn::new(backend, batch)?;
+        let architecture = configuration.architecture();
+        let network = architecture.plan(backend, batch, configuration.kl_weight())?;
         let layout = initial.layout();
         let mut parameters = backend.zeros(layout.len())?;
         backend.upload(initial.values(), &mut parameters)?;
-        let last_layer = srcnn::last_layer(layout);
+        let last_layer = layout.last_layer();
         let len = batch.checked_len()?;
         let optimizer =
             PlannedOptimizer::new(backend, configuration.optimizer, layout.len(), last_layer)?;
@@ -225,8 +269,8 @@ impl<'b, B: Backend> Training<'b, B> {
                 shown: None,
                 recording: None,
             }),
-            gradients: network.gradients(backend)?,
             network,
+            doutput: backend.zeros(len)?,
             loss: PlannedLoss::new(backend, configuration.loss, batch)?,
             optimizer,
             parameters,
@@ -272,15 +316,28 @@ impl<'b, B: Backend> Training<'b, B> {
         self.backend.upload(target, &mut self.target)?;
         let factor = schedule.factor(step, steps);
         self.optimizer.prepare(self.backend, step, factor)?;
+        self.network
+            .begin_step(self.backend, self.configuration.seed, step)?;
 
         self.forward_backward_update()?;
 
-        let loss = self.loss.value(self.backend)? as f32;
+        let penalty = self.network.penalty(self.backend)?;
+        let loss = (self.loss.value(self.backend)? + penalty) as f32;
         if !loss.is_finite() {
-            return Err(TrainingError::Loss { step, loss });
+            let origin = self.origin()?;
+            return Err(TrainingError::Loss { step, loss, origin });
         }
         self.losses.push(loss);
         Ok(loss)
+    }
+
+    /// Where the last step's loss stopped being a number.
+    fn origin(&self) -> Result<Origin, backend::Error> {
+        if self.host.iter().flatten().any(|v| !v.is_finite()) {
+            return Ok(Origin::Batch);
+        }
+        let layer = self.network.first_not_finite(self.backend)?;
+        Ok(layer.map_or(Origin::Loss, Origin::Layer))
     }
 
     /// All that the device computes in a step: the same calls on the same buffers every time.
@@ -288,7 +345,7 @@ impl<'b, B: Backend> Training<'b, B> {
         let Self {
             backend,
             network,
-            gradients,
+            doutput,
             loss,
             optimizer,
             parameters,
@@ -300,8 +357,8 @@ impl<'b, B: Backend> Training<'b, B> {
         } = self;
         backend.repeat(recording, || {
             network.forward(*backend, parameters, input)?;
-            loss.forward_backward(*backend, target, network.output(), gradients.doutput_mut())?;
-            network.backward(*backend, parameters, input, gradients, dparameters)?;
+            loss.forward_backward(*backend, target, network.output(), doutput)?;
+            network.backward(*backend, parameters, input, doutput, dparameters)?;
             optimizer.update(*backend, dparameters, parameters)
         })
     }
@@ -346,7 +403,8 @@ impl<'b, B: Backend> Training<'b, B> {
             let loss = self.loss.of_measured(measured) as f32;
             if !loss.is_finite() {
                 let step = self.losses.len() as u64;
-                return Err(TrainingError::Loss { step, loss });
+                let origin = Origin::Unknown;
+                return Err(TrainingError::Loss { step, loss, origin });
             }
             self.losses.push(loss);
         }
@@ -358,7 +416,7 @@ impl<'b, B: Backend> Training<'b, B> {
         let Self {
             backend,
             network,
-            gradients,
+            doutput,
             loss,
             optimizer,
             parameters,
@@ -378,8 +436,8 @@ impl<'b, B: Backend> Training<'b, B> {
         backend.repeat(recording, || {
             backend.begin_step(planned, input, target, optimizer.coefficients_mut())?;
             network.forward(*backend, parameters, input)?;
-            loss.forward_backward(*backend, target, network.output(), gradients.doutput_mut())?;
-            network.backward(*backend, parameters, input, gradients, dparameters)?;
+            loss.forward_backward(*backend, target, network.output(), doutput)?;
+            network.backward(*backend, parameters, input, doutput, dparameters)?;
             optimizer.update(*backend, dparameters, parameters)?;
             backend.end_step(planned, loss.measure())
         })
@@ -440,8 +498,7 @@ impl<'b, B: Backend> Training<'b, B> {
     /// # Errors
     /// [`TrainingError::Diverged`] when one is not a number, and [`TrainingError::Backend`].
     pub fn parameters(&self) -> Result<Parameters, TrainingError> {
-        let layout = srcnn::layout(self.configuration.batch().channels);
-        let mut parameters = Parameters::zeros(layout);
+        let mut parameters = Parameters::zeros(self.configuration.architecture().layout());
         self.backend
             .download(&self.parameters, parameters.values_mut())?;
         if let Some(tensor) = parameters.first_not_finite() {
@@ -467,7 +524,8 @@ impl<'b, B: Backend> Training<'b, B> {
         let optimizer = self.optimizer.state().iter().map(download);
         let optimizer = optimizer.collect::<Result<_, backend::Error>>()?;
         Ok(Checkpoint {
-            factor: Some(self.configuration.patches.factor),
+            architecture: self.configuration.architecture(),
+            factor: self.configuration.factor(),
             training: Some(TrainingState {
                 configuration: self.configuration,
                 optimizer,

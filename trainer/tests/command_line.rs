@@ -61,8 +61,9 @@ fn an_experiment_from_start_to_report() {
         "{table}"
     );
     for file in [
-        "config.json",
+        "config.toml",
         "log.csv",
+        "log.jsonl",
         "loss.svg",
         "results.json",
         "report.html",
@@ -118,6 +119,113 @@ fn an_experiment_from_start_to_report() {
     );
     assert!(refusal(&upscale).contains("--force"));
     printed(&[&upscale[..], &["--force"]].concat());
+}
+
+/// Extended Yale B in small: two faces of 8 x 8 pixels for each of 38 subjects.
+fn faces() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for subject in (1..=39u8).filter(|subject| *subject != 14) {
+        let folder = root.path().join(format!("yaleB{subject:02}"));
+        fs::create_dir(&folder).unwrap();
+        for (light, word) in [(40, "A+000E+00"), (90, "A-070E+45")] {
+            let mut pgm = b"P5\n8 8\n255\n".to_vec();
+            pgm.extend((0..64u8).map(|i| light + (i % 8) * (subject % 7) + i / 8 * (subject / 7)));
+            fs::write(folder.join(format!("yaleB{subject:02}_P00{word}.pgm")), pgm).unwrap();
+        }
+    }
+    root
+}
+
+#[test]
+fn representations_from_start_to_report() {
+    let faces = faces();
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("run");
+    let command = ["reproduce", "representations", "--out", text(&out)];
+    let tiny = [
+        "--splits=2",
+        "--steps=3",
+        "--batch=2",
+        "--width=1",
+        "--bottleneck=4",
+    ];
+    let more = ["--train", text(faces.path()), "--loss", "mse", "ms-ssim"];
+    let table = printed(&[&command[..], &tiny, &more].concat());
+    assert!(
+        table.contains("MSE") && table.contains("MS-SSIM"),
+        "{table}"
+    );
+    assert!(
+        table.contains("277.46") && table.contains("here, 2 splits"),
+        "{table}"
+    );
+    for file in [
+        "config.toml",
+        "results.json",
+        "table.md",
+        "faces.png",
+        "report.html",
+        "split-1/log.csv",
+        "split-1/log.jsonl",
+        "split-2/mse.safetensors",
+        "split-2/ms-ssim-codes.safetensors",
+        "split-2/ms-ssim-findings.json",
+    ] {
+        assert!(fs::metadata(out.join(file)).unwrap().len() > 0, "{file}");
+    }
+    assert!(out.join("split-1/tensorboard/mse").is_dir());
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("true azimuth") && page.contains("61 to learn from, 15 to measure on"));
+
+    // What is done is not done again, and comes out the same.
+    let results = fs::read(out.join("results.json")).unwrap();
+    printed(&[&command[..], &["--resume"]].concat());
+    assert!(results == fs::read(out.join("results.json")).unwrap());
+
+    let spoilt = faces.path().join("yaleB20");
+    fs::remove_dir_all(&spoilt).unwrap();
+    let again = root.path().join("again");
+    let command = ["reproduce", "representations", "--out", text(&again)];
+    let line = refusal(&[&command[..], &more].concat());
+    assert!(line.contains("no folder yaleB20"), "{line}");
+}
+
+#[test]
+fn options_come_from_a_file_and_go_to_one() {
+    let root = tempfile::tempdir().unwrap();
+    let file = |name: &str| root.path().join(name);
+    let (first, second, out) = (file("first.toml"), file("second.toml"), file("run"));
+    let save = |options: &[&str], to: &Path| {
+        printed(&[options, &["--save-config", text(to)]].concat());
+        fs::read_to_string(to).unwrap()
+    };
+    for experiment in ["super-resolution", "reconstruction", "representations"] {
+        let command = ["reproduce", experiment, "--out", text(&out)];
+        let with = |more: &[&'static str]| [&command[..], more].concat();
+        let saved = save(
+            &with(&["--steps", "7", "--seed", "18446744073709551615"]),
+            &first,
+        );
+        assert!(
+            saved.contains("steps = 7") && saved.contains("18446744073709551615"),
+            "{saved}"
+        );
+        // The file goes before the defaults, the command line before the file.
+        let from_file = [&with(&["--seed", "5"])[..], &["--config", text(&first)]].concat();
+        let again = save(&from_file, &second);
+        assert!(
+            again.contains("steps = 7") && again.contains("seed = 5"),
+            "{again}"
+        );
+        assert!(!out.exists(), "{experiment}: nothing was begun");
+
+        fs::write(&first, "steps = 3\nstepps = 4\n").unwrap();
+        let line = refusal(&[&command[..], &["--config", text(&first)]].concat());
+        assert!(
+            line.contains("first.toml") && line.contains("line 2"),
+            "{line}"
+        );
+    }
 }
 
 #[test]

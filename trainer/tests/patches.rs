@@ -5,13 +5,14 @@ use std::path::Path;
 
 use msssim_trainer::dead_leaves::dead_leaves;
 use msssim_trainer::evaluation::Channels;
-use msssim_trainer::patches::{Loader, PatchError, PatchShape, Source};
+use msssim_trainer::patches::{Loader, PatchError, PatchShape, Source, Symmetries};
 
 const SHAPE: PatchShape = PatchShape {
     batch: 3,
     side: 12,
     factor: 4,
     channels: Channels::Y,
+    symmetries: Symmetries::All,
 };
 
 fn batch(loader: &mut Loader, shape: &PatchShape, step: u64) -> (Vec<f32>, Vec<f32>) {

@@ -5,11 +5,16 @@
 
 use std::convert::Infallible;
 
-use msssim_cpu::layers::{Conv2d, Conv2dWorkspace, relu_backward};
+use msssim_cpu::layers::{
+    Conv2d, Conv2dWorkspace, Dense, DenseWorkspace, GaussianCode, TransposedConv2d, relu_backward,
+    relu_forward, sigmoid_backward, sigmoid_forward,
+};
 use msssim_cpu::{BatchWorkspace, MsSsim, Params, Size};
 use rayon::prelude::*;
 
-use super::{Activation, AdamConstants, Backend, ConvLayer, Crop, Error, ImageBatch, Measure};
+use super::{
+    Activation, AdamConstants, Backend, Crop, Error, ImageBatch, Layer, Measure, Operation,
+};
 
 /// Numbers that one task updates.
 const CHUNK: usize = 1 << 13;
@@ -18,12 +23,18 @@ const CHUNK: usize = 1 << 13;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu;
 
-/// A planned convolution.
+/// A planned layer.
 #[derive(Clone, Debug)]
-pub struct CpuConv2d {
-    conv: Conv2d,
-    workspace: Conv2dWorkspace,
-    layer: ConvLayer,
+pub struct CpuLayer {
+    linear: Linear,
+    layer: Layer,
+}
+
+#[derive(Clone, Debug)]
+enum Linear {
+    Conv2d(Conv2d, Conv2dWorkspace),
+    ConvTranspose2d(TransposedConv2d, Conv2dWorkspace),
+    Dense(Dense, DenseWorkspace),
 }
 
 /// A planned measure and what it last found.
@@ -48,7 +59,8 @@ enum Kind {
 
 impl Backend for Cpu {
     type Buffer = Vec<f32>;
-    type Conv2d = CpuConv2d;
+    type Layer = CpuLayer;
+    type Gaussian = GaussianCode;
     type Measure = CpuMeasure;
     type Recording = Infallible;
 
@@ -116,38 +128,61 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<CpuConv2d, Error> {
-        let conv = Conv2d::new(layer.shape)?;
-        Ok(CpuConv2d {
-            workspace: conv.workspace(),
-            conv,
+    fn plan_layer(&self, layer: &Layer) -> Result<CpuLayer, Error> {
+        let linear = match layer.operation {
+            Operation::Conv2d(shape) => {
+                let conv = Conv2d::new(shape)?;
+                let workspace = conv.workspace();
+                Linear::Conv2d(conv, workspace)
+            }
+            Operation::ConvTranspose2d(shape) => {
+                let conv = TransposedConv2d::new(shape)?;
+                let workspace = conv.workspace();
+                Linear::ConvTranspose2d(conv, workspace)
+            }
+            Operation::Dense(shape) => {
+                let dense = Dense::new(shape)?;
+                Linear::Dense(dense, dense.workspace())
+            }
+        };
+        Ok(CpuLayer {
+            linear,
             layer: layer.clone(),
         })
     }
 
-    fn conv2d_forward(
+    fn layer_forward(
         &self,
-        conv: &mut CpuConv2d,
+        CpuLayer { linear, layer }: &mut CpuLayer,
         parameters: &Vec<f32>,
         input: &Vec<f32>,
         output: &mut Vec<f32>,
     ) -> Result<(), Error> {
-        let ConvLayer { weight, bias, .. } = &conv.layer;
-        let (weight, bias) = (&parameters[weight.clone()], &parameters[bias.clone()]);
-        let forward = match conv.layer.activation {
-            Activation::Identity => Conv2d::forward,
-            Activation::Relu => Conv2d::forward_relu,
-        };
-        let CpuConv2d {
-            conv, workspace, ..
-        } = conv;
-        forward(conv, workspace, input, weight, bias, output);
+        let w = &parameters[layer.weight.clone()];
+        let bias = &parameters[layer.bias.clone()];
+        match linear {
+            // With its ReLU in the same pass.
+            Linear::Conv2d(conv, workspace) if layer.activation == Activation::Relu => {
+                conv.forward_relu(workspace, input, w, bias, output);
+                return Ok(());
+            }
+            Linear::Conv2d(conv, workspace) => conv.forward(workspace, input, w, bias, output),
+            Linear::ConvTranspose2d(conv, workspace) => {
+                conv.forward(workspace, input, w, bias, output);
+            }
+            Linear::Dense(dense, workspace) => dense.forward(workspace, input, w, bias, output),
+        }
+        match layer.activation {
+            Activation::Identity => {}
+            Activation::Relu => relu_forward(output),
+            Activation::Sigmoid => sigmoid_forward(output),
+        }
         Ok(())
     }
 
-    fn conv2d_backward(
+    fn layer_backward(
         &self,
-        conv: &mut CpuConv2d,
+        CpuLayer { linear, layer }: &mut CpuLayer,
         parameters: &Vec<f32>,
         input: &Vec<f32>,
         output: &Vec<f32>,
@@ -155,23 +190,69 @@ impl Backend for Cpu {
         dinput: Option<&mut Vec<f32>>,
         dparameters: &mut Vec<f32>,
     ) -> Result<(), Error> {
-        let ConvLayer { weight, bias, .. } = &conv.layer;
-        match conv.layer.activation {
+        match layer.activation {
             Activation::Identity => {}
             Activation::Relu => relu_backward(output, doutput),
+            Activation::Sigmoid => sigmoid_backward(output, doutput),
         }
         // The two ranges of one buffer, whichever comes first.
-        let [dweight, dbias] = dparameters
-            .get_disjoint_mut([weight.clone(), bias.clone()])
+        let [dw, dbias] = dparameters
+            .get_disjoint_mut([layer.weight.clone(), layer.bias.clone()])
             .expect("a layer's weights and biases lie apart, inside the parameters");
-        conv.conv
-            .backward_weight(&mut conv.workspace, doutput, input, dweight, dbias);
-        if let Some(dinput) = dinput {
-            let weight = &parameters[weight.clone()];
-            conv.conv
-                .backward_input(&mut conv.workspace, doutput, weight, dinput);
+        let w = &parameters[layer.weight.clone()];
+        match linear {
+            Linear::Conv2d(conv, workspace) => {
+                conv.backward_weight(workspace, doutput, input, dw, dbias);
+                if let Some(dinput) = dinput {
+                    conv.backward_input(workspace, doutput, w, dinput);
+                }
+            }
+            Linear::ConvTranspose2d(conv, workspace) => {
+                conv.backward_weight(workspace, doutput, input, dw, dbias);
+                if let Some(dinput) = dinput {
+                    conv.backward_input(workspace, doutput, w, dinput);
+                }
+            }
+            Linear::Dense(dense, workspace) => {
+                dense.backward_weight(doutput, input, dw, dbias);
+                if let Some(dinput) = dinput {
+                    dense.backward_input(workspace, doutput, w, dinput);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn plan_gaussian(&self, images: usize, code: usize) -> Result<GaussianCode, Error> {
+        Ok(GaussianCode::new(images, code))
+    }
+
+    fn gaussian_forward(
+        &self,
+        gaussian: &mut GaussianCode,
+        moments: &Vec<f32>,
+        noise: &Vec<f32>,
+        code: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        gaussian.forward(moments, noise, code);
+        Ok(())
+    }
+
+    fn gaussian_backward(
+        &self,
+        gaussian: &mut GaussianCode,
+        moments: &Vec<f32>,
+        noise: &Vec<f32>,
+        factor: f32,
+        dcode: &Vec<f32>,
+        dmoments: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        gaussian.backward(moments, noise, factor, dcode, dmoments);
+        Ok(())
+    }
+
+    fn divergence(&self, gaussian: &GaussianCode) -> Result<f64, Error> {
+        Ok(gaussian.divergence())
     }
 
     fn plan_measure(&self, measure: Measure, batch: ImageBatch) -> Result<CpuMeasure, Error> {

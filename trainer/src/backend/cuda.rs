@@ -8,7 +8,9 @@ use msssim_cuda::network::{
 };
 use msssim_cuda::{Params, ProbeError, Size, network};
 
-use super::{Activation, AdamConstants, Backend, ConvLayer, Crop, Error, ImageBatch};
+use std::convert::Infallible;
+
+use super::{Activation, AdamConstants, Backend, Crop, Error, ImageBatch, Layer, Operation};
 
 /// The device, with a stream of its own.
 pub struct Cuda {
@@ -34,9 +36,9 @@ impl Cuda {
 
 /// A planned convolution, and the layer that it is.
 #[derive(Debug)]
-pub struct CudaConv2d {
+pub struct CudaLayer {
     conv: Convolution,
-    layer: ConvLayer,
+    layer: Layer,
 }
 
 /// What has become of a step's calls.
@@ -49,7 +51,8 @@ pub enum Recording {
 
 impl Backend for Cuda {
     type Buffer = Buffer;
-    type Conv2d = CudaConv2d;
+    type Layer = CudaLayer;
+    type Gaussian = Infallible;
     type Measure = Measure;
     type Recording = Recording;
 
@@ -145,8 +148,17 @@ impl Backend for Cuda {
         Ok(self.network.download(buffer, values)?)
     }
 
-    fn plan_conv2d(&self, layer: &ConvLayer) -> Result<CudaConv2d, Error> {
-        let shape = layer.shape;
+    fn plan_layer(&self, layer: &Layer) -> Result<CudaLayer, Error> {
+        let shape = match layer.operation {
+            Operation::Conv2d(shape) => shape,
+            Operation::ConvTranspose2d(_) => {
+                return Err(Error::NotOnCuda("transposed convolution"));
+            }
+            Operation::Dense(_) => return Err(Error::NotOnCuda("dense layer")),
+        };
+        if layer.activation == Activation::Sigmoid {
+            return Err(Error::NotOnCuda("sigmoid"));
+        }
         // Too large for 32 bits is too large for the kernels, and is refused as any other such shape.
         let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let conv = self.network.plan_conv2d(Conv {
@@ -160,15 +172,15 @@ impl Backend for Cuda {
             replicate: shape.padding == Padding::Replicate,
             relu: layer.activation == Activation::Relu,
         })?;
-        Ok(CudaConv2d {
+        Ok(CudaLayer {
             conv,
             layer: layer.clone(),
         })
     }
 
-    fn conv2d_forward(
+    fn layer_forward(
         &self,
-        conv: &mut CudaConv2d,
+        conv: &mut CudaLayer,
         parameters: &Buffer,
         input: &Buffer,
         output: &mut Buffer,
@@ -179,9 +191,9 @@ impl Backend for Cuda {
             .conv2d_forward(&conv.conv, parameters, ranges, input, output)?)
     }
 
-    fn conv2d_backward(
+    fn layer_backward(
         &self,
-        conv: &mut CudaConv2d,
+        conv: &mut CudaLayer,
         parameters: &Buffer,
         // The plan kept it.
         _input: &Buffer,
@@ -200,6 +212,36 @@ impl Backend for Cuda {
             dinput,
             dparameters,
         )?)
+    }
+
+    fn plan_gaussian(&self, _images: usize, _code: usize) -> Result<Infallible, Error> {
+        Err(Error::NotOnCuda("Gaussian code"))
+    }
+
+    fn gaussian_forward(
+        &self,
+        gaussian: &mut Infallible,
+        _: &Buffer,
+        _: &Buffer,
+        _: &mut Buffer,
+    ) -> Result<(), Error> {
+        match *gaussian {}
+    }
+
+    fn gaussian_backward(
+        &self,
+        gaussian: &mut Infallible,
+        _: &Buffer,
+        _: &Buffer,
+        _: f32,
+        _: &Buffer,
+        _: &mut Buffer,
+    ) -> Result<(), Error> {
+        match *gaussian {}
+    }
+
+    fn divergence(&self, gaussian: &Infallible) -> Result<f64, Error> {
+        match *gaussian {}
     }
 
     fn plan_measure(&self, measure: super::Measure, batch: ImageBatch) -> Result<Measure, Error> {

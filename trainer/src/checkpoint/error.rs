@@ -26,12 +26,14 @@ pub enum Problem {
     #[error("cannot be written ({0}): choose another folder, or make room there")]
     Write(io::Error),
     /// The file is longer than any checkpoint.
-    #[error("is longer than any weights file of this program: give a safetensors file of SRCNN")]
+    #[error(
+        "is longer than any weights file of this program: give a safetensors file of one of its networks"
+    )]
     TooLong,
     /// The header claims a length that no header has.
     #[error(
         "claims a header of {bytes} bytes, so it is no weights file of this \
-         program: give a safetensors file of SRCNN"
+         program: give a safetensors file of one of its networks"
     )]
     Header {
         /// The length claimed.
@@ -44,18 +46,44 @@ pub enum Problem {
     #[error("its description cannot be read ({0}): it may come from another version of msssim")]
     Description(#[from] serde_json::Error),
     /// The file is of another network.
-    #[error("holds the network {0}: give weights of SRCNN 9-5-5")]
-    OtherNetwork(String),
+    #[error("holds the network {found}: give weights of {wanted}")]
+    OtherNetwork {
+        /// What it holds.
+        found: String,
+        /// What it should.
+        wanted: &'static str,
+    },
+    /// The file says two things about its network.
+    #[error("holds {held} and a configuration of {configured}: take an earlier checkpoint")]
+    Torn {
+        /// By its configuration.
+        configured: String,
+        /// By its weights.
+        held: String,
+    },
+    /// A number of the network is out of its range.
+    #[error(
+        "is of an autoencoder whose {name} is not {must}: it may come from another version of msssim"
+    )]
+    Number {
+        /// The number.
+        name: &'static str,
+        /// Its range.
+        must: &'static str,
+    },
     /// A tensor that the network needs is not there.
-    #[error("has no tensor `{0}`: give weights of SRCNN 9-5-5")]
+    #[error("has no tensor `{0}`: give weights of SRCNN 9-5-5 or a checkpoint of this program")]
     MissingTensor(String),
     /// There is a tensor that the network has no use for.
-    #[error("has a tensor `{0}`, which SRCNN has not: give weights of SRCNN 9-5-5")]
+    #[error(
+        "has a tensor `{0}`, which its network has not: give weights of SRCNN 9-5-5 or a \
+         checkpoint of this program"
+    )]
     UnknownTensor(String),
     /// A tensor is of another shape.
     #[error(
         "`{name}` has the shape {shape:?} where {expected:?} is expected: \
-         give weights of SRCNN 9-5-5 with 64 and 32 filters"
+         give weights of SRCNN 9-5-5 with 64 and 32 filters or a checkpoint of this program"
     )]
     Shape {
         /// The tensor.

@@ -11,6 +11,7 @@ fn checkpoint(optimizer: Optimizer) -> Checkpoint {
     let len = parameters.values().len();
     let buffer = |i: usize| (0..len).map(|j| (i * len + j) as f32 * 1e-7).collect();
     Checkpoint {
+        architecture: Architecture::Srcnn { channels: 1 },
         factor: Some(3),
         training: Some(TrainingState {
             configuration: Configuration {
@@ -80,7 +81,10 @@ fn everything_comes_back_bit_for_bit() {
 fn bare_weights_are_read_and_say_nothing_of_the_factor() {
     let read = Checkpoint::from_bytes(&file(&BARE, None)).unwrap();
     assert_eq!((read.factor, read.training), (None, None));
-    assert_eq!(read.parameters, Parameters::zeros(srcnn::layout(1)));
+    assert_eq!(
+        read.parameters,
+        Parameters::zeros(Architecture::Srcnn { channels: 1 }.layout())
+    );
 }
 
 #[test]
@@ -143,10 +147,10 @@ fn other_networks_are_refused() {
     two_channels[0].1 = &[64, 2, 9, 9];
     assert!(refusal(&file(&two_channels, None)).contains("[64, 2, 9, 9]"));
 
-    let other = r#"{"network":"autoencoder","factor":null,"configuration":null,"step":0}"#;
+    let other = r#"{"network":"transformer","factor":null,"configuration":null,"step":0}"#;
     let message = refusal(&file(&BARE, Some(other)));
     assert!(
-        message.contains("holds the network autoencoder"),
+        message.contains("holds the network transformer"),
         "{message}"
     );
     let message = refusal(&file(&BARE, Some("{}")));

@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         scale,
         json,
     } = &arguments.network;
-    let checkpoint = Checkpoint::load(weights)?;
+    let checkpoint = Checkpoint::load_srcnn(weights)?;
     let factor = factor(&checkpoint, *scale, weights)?;
     let sets = test_sets(test);
     let mut table = Table {
@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         }
     }
     if !json {
-        write!(out, "{}", table.text())?;
+        write!(out, "{}", table.grid().text())?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The options that long commands share, and what becomes of them on `--resume`.
+//! The options of super-resolution experiments.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::Failure;
 use super::progress::say;
-use crate::device::{Choice, DeviceName, Precision};
+use super::run_options::{RunOptions, check_device};
+use crate::device::{Choice, Precision};
 use crate::evaluation::Channels;
 use crate::experiment::{Experiment, OptimizerName};
 use crate::run_folder::RunFolder;
@@ -49,17 +50,6 @@ pub(super) struct ExperimentOptions {
     precision: Option<Precision>,
 }
 
-/// Where a run goes, and whether it is a new one.
-#[derive(Args, Debug)]
-pub(super) struct RunOptions {
-    /// Folder of the run; must be new or empty [default: a new one under `runs`]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Continue the run in that folder (without --out: the latest) where it stopped
-    #[arg(long)]
-    resume: bool,
-}
-
 impl ExperimentOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Experiment, test: &[PathBuf]) -> Experiment {
@@ -87,32 +77,15 @@ impl ExperimentOptions {
         }
     }
 
-    /// Opens the run's folder, and decides what the experiment is: on `--resume` the one that was
-    /// begun, whatever the defaults are now.
+    /// Opens the run's folder with the experiment that it is of; `None` when that was only to be
+    /// saved.
     pub(super) fn open(
         &self,
         test: &[PathBuf],
         run: &RunOptions,
         default_folder: &Path,
-    ) -> Result<(RunFolder, Experiment), Failure> {
-        if !run.resume {
-            let experiment = self.over(&Experiment::default(), test);
-            check(&experiment)?;
-            let folder = RunFolder::create(run.out.as_deref(), default_folder)?;
-            folder.write_configuration(&experiment)?;
-            return Ok((folder, experiment));
-        }
-        let folder = RunFolder::resume(run.out.as_deref(), default_folder)?;
-        let begun: Experiment = folder.read_configuration()?;
-        if self.over(&begun, test) != begun {
-            return Err(Failure::Message(format!(
-                "{}: the run was begun with other options; leave out those that differ from its \
-                 config.json, or start a new run without --resume",
-                folder.path().display()
-            )));
-        }
-        check(&begun)?;
-        Ok((folder, begun))
+    ) -> Result<Option<(RunFolder, Experiment)>, Failure> {
+        run.open(default_folder, |known| self.over(known, test), check)
     }
 }
 
@@ -138,20 +111,18 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
     {
         return refuse("--learning-rate", "above 0");
     }
-    if experiment.device == DeviceName::Cpu && experiment.precision != Precision::F32 {
-        return refuse("--precision", "f32 on the CPU; add --device cuda");
+    if matches!(experiment.channels, Channels::Grey | Channels::Rgb) {
+        return refuse("--channels", "y or ycbcr");
     }
-    if experiment.device == DeviceName::Cuda {
-        // Before a folder is made for a run that cannot begin.
-        msssim_cuda::Device::probe()
-            .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
-    }
+    check_device(experiment.device, experiment.precision)?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{Command, FromArgMatches};
+
+    use crate::device::DeviceName;
 
     use super::*;
 

@@ -7,19 +7,24 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::evaluate::{measure, test_sets};
-use super::options::{ExperimentOptions, RunOptions};
+use super::options::ExperimentOptions;
 use super::progress::say;
-use super::train::{source, train, write_log};
+use super::reconstruction::{self, ReconstructionOptions};
+use super::representations::{self, RepresentationOptions};
+use super::run_options::RunOptions;
+use super::train::{source, train};
 use super::{Failure, Outcome, interrupt};
 use crate::backend::cpu::Cpu;
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
+use crate::report::grid::Grid;
 use crate::report::page::Page;
 use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
 use crate::run_folder::RunFolder;
+use crate::run_log;
 use crate::super_resolution::{TestSet, show};
 
 /// Where runs go unless told otherwise.
@@ -54,15 +59,66 @@ enum Reproduced {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// Train autoencoders with MSE, MAE and MS-SSIM, and compare what they give back
+    ///
+    /// Needs no files: without --train and --test, crops of built-in procedural images serve. Prints a
+    /// table, and leaves weights, pictures and report.html in the run's folder.
+    #[command(after_help = "Examples:
+  msssim reproduce reconstruction
+  msssim reproduce reconstruction --full --train stl10/unlabeled --test stl10/test --steps 50000
+  msssim reproduce reconstruction --model el-vae")]
+    Reconstruction {
+        #[command(flatten)]
+        experiment: ReconstructionOptions,
+        /// Folders of test images [default: built-in procedural images]
+        #[arg(long, value_name = "DIR", num_args = 1..)]
+        test: Vec<PathBuf>,
+        #[command(flatten)]
+        run: RunOptions,
+    },
+    /// Train autoencoders with each loss on faces, and ask their codes who it is and where the light is
+    ///
+    /// Needs no files: without --train, procedural faces serve. Prints the paper's table beside its own,
+    /// and leaves weights, codes, pictures and report.html in the run's folder.
+    #[command(after_help = "Examples:
+  msssim reproduce representations
+  msssim reproduce representations --train CroppedYale --splits 5 --steps 2000
+  msssim reproduce representations --train CroppedYale --full")]
+    Representations {
+        #[command(flatten)]
+        experiment: RepresentationOptions,
+        #[command(flatten)]
+        run: RunOptions,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let Reproduced::SuperResolution {
-        experiment,
-        test,
-        run,
-    } = &arguments.experiment;
-    let (folder, experiment) = experiment.open(test, run, Path::new(FOLDER))?;
+    match &arguments.experiment {
+        Reproduced::SuperResolution {
+            experiment,
+            test,
+            run,
+        } => super_resolution(experiment, test, run, out),
+        Reproduced::Reconstruction {
+            experiment,
+            test,
+            run,
+        } => reconstruction::run(experiment, test, run, out),
+        Reproduced::Representations { experiment, run } => {
+            representations::run(experiment, run, out)
+        }
+    }
+}
+
+fn super_resolution(
+    experiment: &ExperimentOptions,
+    test: &[PathBuf],
+    run: &RunOptions,
+    out: &mut dyn Write,
+) -> Outcome {
+    let Some((folder, experiment)) = experiment.open(test, run, Path::new(FOLDER))? else {
+        return Ok(());
+    };
     let source = source(&experiment)?;
     let stop = interrupt::flag()?;
     let mut networks = Vec::new();
@@ -73,7 +129,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         curves.push((loss, trained.losses));
     }
     let networks: Vec<&Parameters> = networks.iter().collect();
-    let curve = write_log(&folder, &curves)?;
+    let curve = run_log::write(&folder, &curves)?;
 
     let mut table = Table::default();
     table.methods.push("Bicubic".into());
@@ -95,7 +151,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));
     }
-    let page = page(&experiment, table, pictures, curve);
+    let page = page(&experiment, table.grid(), pictures, curve);
     folder.write("report.html", page.html().as_bytes())?;
     write!(out, "{}", page.table.text())?;
     say(&format!("report: {}", folder.file("report.html").display()));
@@ -161,7 +217,7 @@ fn write_picture(
 
 fn page(
     experiment: &Experiment,
-    table: Table,
+    table: Grid,
     pictures: Vec<(String, String)>,
     curve: Option<String>,
 ) -> Page {
@@ -197,6 +253,7 @@ fn page(
                      MS-SSIM as in msssim.m. The best of each line is marked."
             .into(),
         pictures,
+        drawings: Vec::new(),
         curve,
         configuration: experiment.describe(),
         differences,

@@ -1,32 +1,34 @@
-//! `msssim train sr`: one super-resolution network. Also the training part of `reproduce`.
+//! `msssim train`: one network. Also the training part of `reproduce`.
 
-use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 
-use super::options::{ExperimentOptions, RunOptions};
+use super::options::ExperimentOptions;
 use super::progress::{Progress, clock, say};
+use super::reconstruction::{self, ReconstructionOptions};
+use super::run_options::RunOptions;
 use super::{Failure, Outcome, interrupt};
 use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
 use crate::backend::cuda::Cuda;
 use crate::checkpoint::Checkpoint;
-use crate::device::DeviceName;
+use crate::device::{DeviceName, Precision};
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::patches::{Loader, Source};
-use crate::report::curve;
 use crate::run_folder::RunFolder;
-use crate::training::{self, Saving, Training};
+use crate::run_log::{self, Events};
+use crate::training::{self, Configuration, Saving, Training};
 
 /// Steps from one checkpoint to the next.
 const SAVE_EVERY: u64 = 200;
 
 /// Where runs go unless told otherwise.
 const FOLDER: &str = "runs/train-sr";
+const AUTOENCODER_FOLDER: &str = "runs/train-autoencoder";
 
 /// Train a network
 #[derive(Args, Debug)]
@@ -51,20 +53,56 @@ enum Network {
         #[command(flatten)]
         run: RunOptions,
     },
+    /// Train an autoencoder with one loss
+    #[command(after_help = "Examples:
+  msssim train autoencoder --loss ms-ssim --model fc
+  msssim train autoencoder --loss mae --full --train photographs --steps 20000 --out runs/mae")]
+    Autoencoder {
+        /// What becomes small
+        #[arg(long, value_enum, default_value_t = Loss::MsSsim)]
+        loss: Loss,
+        #[command(flatten)]
+        experiment: ReconstructionOptions,
+        #[command(flatten)]
+        run: RunOptions,
+    },
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let Network::Sr {
-        loss,
-        experiment,
-        run,
-    } = &arguments.network;
-    let (folder, experiment) = experiment.open(&[], run, Path::new(FOLDER))?;
-    let source = source(&experiment)?;
-    let stop = interrupt::flag()?;
-    let trained = train(&folder, &experiment, *loss, source, &stop)?;
-    write_log(&folder, &[(*loss, trained.losses)])?;
-    writeln!(out, "{}", weights(&folder, *loss).display())?;
+    match &arguments.network {
+        Network::Sr {
+            loss,
+            experiment,
+            run,
+        } => {
+            let Some((folder, experiment)) = experiment.open(&[], run, Path::new(FOLDER))? else {
+                return Ok(());
+            };
+            let source = source(&experiment)?;
+            let stop = interrupt::flag()?;
+            let trained = train(&folder, &experiment, *loss, source, &stop)?;
+            finish(&folder, *loss, trained, out)
+        }
+        Network::Autoencoder {
+            loss,
+            experiment,
+            run,
+        } => {
+            let opened = experiment.open(&[], run, Path::new(AUTOENCODER_FOLDER))?;
+            let Some((folder, experiment)) = opened else {
+                return Ok(());
+            };
+            let data = experiment.data()?;
+            let stop = interrupt::flag()?;
+            let trained = reconstruction::train(&folder, &experiment, *loss, &data, &stop)?;
+            finish(&folder, *loss, trained, out)
+        }
+    }
+}
+
+fn finish(folder: &RunFolder, loss: Loss, trained: Trained, out: &mut dyn Write) -> Outcome {
+    run_log::write(folder, &[(loss, trained.losses)])?;
+    writeln!(out, "{}", weights(folder, loss).display())?;
     Ok(())
 }
 
@@ -89,13 +127,41 @@ pub(super) struct Trained {
 }
 
 /// The file that holds the weights of a loss, during training and after.
-pub(super) fn weights(folder: &RunFolder, loss: Loss) -> std::path::PathBuf {
+pub(super) fn weights(folder: &RunFolder, loss: Loss) -> PathBuf {
     folder.file(&format!("{}.safetensors", loss.file_name()))
 }
 
-/// Trains with one loss, going on from the folder's checkpoint if there is one.
-///
-/// An interrupt saves and becomes [`Failure::Interrupted`].
+/// A network to train.
+pub(super) struct Job {
+    /// What progress calls it.
+    pub(super) name: String,
+    /// What is done.
+    pub(super) configuration: Configuration,
+    /// What does it.
+    pub(super) device: DeviceName,
+    /// How.
+    pub(super) precision: Precision,
+    /// Where its checkpoints go, and the weights at last.
+    pub(super) path: PathBuf,
+    /// Whether its losses go to TensorBoard.
+    pub(super) events: bool,
+}
+
+impl Job {
+    /// The network of a super-resolution experiment for one loss.
+    fn of(experiment: &Experiment, loss: Loss, folder: &RunFolder) -> Self {
+        Self {
+            name: loss.name().to_owned(),
+            configuration: experiment.configuration(loss),
+            device: experiment.device,
+            precision: experiment.precision,
+            path: weights(folder, loss),
+            events: true,
+        }
+    }
+}
+
+/// Trains SRCNN with one loss, as [`train_job`].
 pub(super) fn train(
     folder: &RunFolder,
     experiment: &Experiment,
@@ -103,12 +169,24 @@ pub(super) fn train(
     source: Source,
     stop: &AtomicBool,
 ) -> Result<Trained, Failure> {
-    match experiment.device {
-        DeviceName::Cpu => train_on(&Cpu, folder, experiment, loss, source, stop),
+    train_job(folder, &Job::of(experiment, loss, folder), source, stop)
+}
+
+/// Trains a network, going on from its checkpoint if there is one.
+///
+/// An interrupt saves and becomes [`Failure::Interrupted`].
+pub(super) fn train_job(
+    folder: &RunFolder,
+    job: &Job,
+    source: Source,
+    stop: &AtomicBool,
+) -> Result<Trained, Failure> {
+    match job.device {
+        DeviceName::Cpu => train_on(&Cpu, folder, job, source, stop),
         DeviceName::Cuda => {
-            let cuda = Cuda::new(experiment.precision.into())
+            let cuda = Cuda::new(job.precision.into())
                 .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
-            train_on(&cuda, folder, experiment, loss, source, stop)
+            train_on(&cuda, folder, job, source, stop)
         }
     }
 }
@@ -116,54 +194,61 @@ pub(super) fn train(
 fn train_on<B: Backend>(
     backend: &B,
     folder: &RunFolder,
-    experiment: &Experiment,
-    loss: Loss,
+    job: &Job,
     source: Source,
     stop: &AtomicBool,
 ) -> Result<Trained, Failure> {
-    let configuration = experiment.configuration(loss);
-    let path = weights(folder, loss);
+    let Job {
+        configuration,
+        path,
+        ..
+    } = job;
+    let (steps, batch) = (configuration.steps, configuration.patches.batch);
     let mut training = if path.exists() {
-        let checkpoint = Checkpoint::load(&path)?;
+        let checkpoint = Checkpoint::load(path)?;
         let state = checkpoint.training.as_ref();
-        if state.is_none_or(|state| state.configuration != configuration) {
+        if state.is_none_or(|state| state.configuration != *configuration) {
             return Err(Failure::Message(format!(
-                "{}: the checkpoint is of another configuration than config.json says; \
+                "{}: the checkpoint is of another configuration than config.toml says; \
                  move it away to train anew",
                 path.display()
             )));
         }
         Training::resume(backend, &checkpoint)?
     } else {
-        Training::new(backend, configuration)?
+        Training::new(backend, *configuration)?
     };
 
     let begun_at = training.losses().len();
-    if (begun_at as u64) < experiment.steps {
-        let mut progress = Progress::new(
-            loss.name(),
-            experiment.steps,
-            experiment.batch as u64,
-            "patches",
-        );
+    if (begun_at as u64) < steps {
+        let mut progress = Progress::new(&job.name, steps, batch as u64, "patches");
         let mut loader = Loader::new(source, configuration.patches, configuration.seed);
+        let mut events = job
+            .events
+            .then(|| Events::new(folder, configuration.loss, begun_at as u64, steps));
         let mut recent = None;
         let saving = Saving {
-            path: &path,
+            path,
             every: SAVE_EVERY,
         };
         let outcome = training.run(&mut loader, Some(saving), stop, |at| {
             let value = f64::from(at.loss);
             let mean = recent.map_or(value, |mean| 0.95 * mean + 0.05 * value);
             recent = Some(mean);
+            if let Some(events) = &mut events {
+                events.at(at.step, at.loss);
+            }
             progress.at(at.step, &format!("loss {mean:.3e}"));
         })?;
-        let steps = training.losses().len();
+        if let Some(events) = events {
+            events.finish()?;
+        }
+        let done = training.losses().len();
         if outcome == training::Outcome::Stopped {
-            progress.finish(&format!("stopped after step {steps}"));
+            progress.finish(&format!("stopped after step {done}"));
             return Err(Failure::Interrupted(folder.path().to_owned()));
         }
-        let patches = (steps - begun_at) * experiment.batch;
+        let patches = (done - begun_at) * batch;
         let time = clock(progress.seconds());
         progress.finish(&format!(
             "{patches} patches in {time}  loss {:.3e}",
@@ -174,32 +259,4 @@ fn train_on<B: Backend>(
         losses: training.losses().to_vec(),
         checkpoint: training.checkpoint()?,
     })
-}
-
-/// Writes the losses of every step as `log.csv`, and drawn as `loss.svg`; returns the drawing.
-pub(super) fn write_log(
-    folder: &RunFolder,
-    curves: &[(Loss, Vec<f32>)],
-) -> Result<Option<String>, Failure> {
-    let mut text = String::from("loss,step,value\n");
-    for (loss, values) in curves {
-        for (step, value) in values.iter().enumerate() {
-            let _ = writeln!(text, "{},{},{value}", loss.file_name(), step + 1);
-        }
-    }
-    folder.write("log.csv", text.as_bytes())?;
-    let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect();
-    let curves: Vec<_> = curves
-        .iter()
-        .map(|(loss, values)| (*loss, widened(values)))
-        .collect();
-    let drawing = curve::svg(&curves);
-    if let Some(drawing) = &drawing {
-        // On its own, the drawing has no page to take its ink from.
-        folder.write(
-            "loss.svg",
-            drawing.replace("currentColor", "#333").as_bytes(),
-        )?;
-    }
-    Ok(drawing)
 }

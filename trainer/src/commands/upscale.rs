@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             output.display()
         )));
     }
-    let checkpoint = Checkpoint::load(weights)?;
+    let checkpoint = Checkpoint::load_srcnn(weights)?;
     let factor = factor(&checkpoint, *scale, weights)?;
     let picture = Picture::open(input)?;
     let pixels = (picture.width * picture.height) as u64 * (factor * factor) as u64;

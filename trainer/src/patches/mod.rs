@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use loader::Loader;
-pub use source::Source;
+pub use source::{Images, Source};
 
+use crate::data::DataError;
 use crate::evaluation::{Channels, Pair};
 use crate::picture::PictureError;
 use crate::random::Random;
@@ -25,10 +26,35 @@ pub struct PatchShape {
     pub batch: usize,
     /// Rows and columns of a crop.
     pub side: usize,
-    /// How many times the network enlarges.
+    /// How many times the network enlarges; 1 for a network that is to give back what it sees.
     pub factor: usize,
     /// Which planes.
     pub channels: Channels,
+    /// How crops are turned.
+    pub symmetries: Symmetries,
+}
+
+/// The ways in which a crop may be turned, each equally likely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Symmetries {
+    /// All eight of the square.
+    All,
+    /// As it is, and with left and right exchanged.
+    Mirror,
+    /// As it is.
+    None,
+}
+
+impl Symmetries {
+    /// One of them; bits flip rows (1), flip columns (2) and transpose (4).
+    fn draw(self, random: &mut Random) -> u8 {
+        match self {
+            Self::All => random.below(8) as u8,
+            Self::Mirror => 2 * random.below(2) as u8,
+            Self::None => 0,
+        }
+    }
 }
 
 impl PatchShape {
@@ -44,6 +70,9 @@ pub enum PatchError {
     /// An image cannot be read.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// No image is as large as a crop.
     #[error(
         "{}: none of the {images} images holds a crop of {side} x {side} pixels; train on larger \
@@ -54,6 +83,14 @@ pub enum PatchError {
         folder: PathBuf,
         /// Images in it.
         images: usize,
+        /// The side of a crop.
+        side: usize,
+    },
+    /// An image is smaller than a crop.
+    #[error("{}: smaller than {side} x {side} pixels; leave it out or choose a smaller --side", path.display())]
+    TooSmall {
+        /// The image.
+        path: PathBuf,
         /// The side of a crop.
         side: usize,
     },
@@ -87,8 +124,7 @@ impl Block {
         Self { pairs, positions }
     }
 
-    /// Crop `i` of `step`. Every position in the block is equally likely; each crop is turned and
-    /// mirrored in one of eight ways.
+    /// Crop `i` of `step`. Every position in the block is equally likely.
     fn place(&self, shape: &PatchShape, seed: u64, step: u64, i: usize) -> Place {
         let mut random = Random::new(seed, "crop", step * shape.batch as u64 + i as u64);
         let total = self.positions.last().copied().unwrap_or(0);
@@ -105,11 +141,11 @@ impl Block {
         Place {
             image,
             first: position / columns * width + position % columns,
-            symmetry: random.below(8) as u8,
+            symmetry: shape.symmetries.draw(&mut random),
         }
     }
 
-    /// Fills `input` (bicubic) and `target` (truth) with the crops of `step`, in 0 to 1.
+    /// Fills `input` (bicubic, or the same) and `target` (truth) with the crops of `step`, in 0 to 1.
     fn crop(
         &self,
         shape: &PatchShape,
@@ -130,7 +166,7 @@ impl Block {
                 symmetry,
             } = self.place(shape, seed, step, i);
             let pair = &self.pairs[image];
-            for (planes, out) in [(&pair.bicubic, input), (&pair.truth, target)] {
+            for (planes, out) in [(pair.seen(), input), (&pair.truth[..], target)] {
                 for (plane, out) in planes.iter().zip(out.chunks_exact_mut(side * side)) {
                     copy_crop(&plane[first..], pair.size.width, side, symmetry, out);
                 }
@@ -145,7 +181,7 @@ impl Block {
         let (mut bicubic, mut truth) = (Vec::new(), Vec::new());
         for pair in &self.pairs {
             begins.push(bicubic.len());
-            bicubic.extend(pair.bicubic.iter().flatten());
+            bicubic.extend(pair.seen().iter().flatten());
             truth.extend(pair.truth.iter().flatten());
         }
         ([bicubic, truth], begins)

@@ -1,6 +1,11 @@
 //! Tables, pictures, curves and the HTML page of a finished run.
 
+mod canvas;
+pub mod contact_sheet;
 pub mod curve;
+pub mod grid;
 pub mod page;
+pub mod ranks;
+pub mod scatter;
 pub mod side_by_side;
 pub mod table;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::{Table, escape};
+use super::grid::{Grid, escape};
 
 /// What a page shows.
 #[derive(Clone, Debug, Default)]
@@ -14,11 +14,13 @@ pub struct Page {
     /// The command that did it.
     pub command: String,
     /// The results.
-    pub table: Table,
+    pub table: Grid,
     /// Under the table: how to read it.
     pub table_note: String,
     /// Pictures beside the page: file name, what they show.
     pub pictures: Vec<(String, String)>,
+    /// Drawings: what they show, and the SVG.
+    pub drawings: Vec<(String, String)>,
     /// The loss curves, if there are any.
     pub curve: Option<String>,
     /// The configuration: names and values.
@@ -80,6 +82,10 @@ impl Page {
                  <figcaption>{caption}</figcaption></figure>"
             );
         }
+        for (title, drawing) in &self.drawings {
+            let title = escape(title);
+            let _ = writeln!(page, "<h2>{title}</h2>\n<figure>{drawing}</figure>");
+        }
         if let Some(curve) = &self.curve {
             let _ = writeln!(
                 page,
@@ -115,6 +121,7 @@ mod tests {
             title: "Super-resolution & more".into(),
             command: "msssim --out \"<here>\"".into(),
             pictures: vec![("a.png".into(), "an image".into())],
+            drawings: vec![("Ranks & so on".into(), "<svg>1</svg>".into())],
             curve: Some("<svg></svg>".into()),
             configuration: vec![("seed".into(), "1".into())],
             differences: vec!["fewer steps".into()],
@@ -125,6 +132,7 @@ mod tests {
             "<title>Super-resolution &amp; more</title>",
             "msssim --out &quot;&lt;here&gt;&quot;",
             "<img src=\"a.png\" alt=\"an image\">",
+            "<h2>Ranks &amp; so on</h2>\n<figure><svg>1</svg></figure>",
             "<figure><svg></svg></figure>",
             "<dt>seed</dt><dd>1</dd>",
             "<li>fewer steps</li>",

@@ -1,7 +1,6 @@
 //! The poster's table: sets down, methods across, PSNR, SSIM and MS-SSIM in each.
 
-use std::fmt::Write;
-
+use super::grid::{Grid, Line};
 use crate::quality::Quality;
 
 /// One measure: its name, how it is read and how it is printed.
@@ -47,130 +46,31 @@ pub struct Table {
     pub sets: Vec<(String, Vec<Quality>)>,
 }
 
-/// A line of the table as printed: a set, a measure, the cells, and which of them are best.
-struct Line<'a> {
-    set: &'a str,
-    measure: &'static str,
-    cells: Vec<String>,
-    best: Vec<bool>,
-}
-
 impl Table {
-    /// The lines; a measure that no method has is left out.
-    fn lines(&self) -> Vec<Line<'_>> {
+    /// As it is shown; a measure that no method has is left out.
+    pub fn grid(&self) -> Grid {
         let mut lines = Vec::new();
         for (set, qualities) in &self.sets {
             let mut set = set.as_str();
             for measure in &MEASURES {
                 let values: Vec<Option<f64>> = qualities.iter().map(measure.value).collect();
-                if values.iter().all(Option::is_none) {
-                    continue;
-                }
-                let cells: Vec<String> = values
-                    .iter()
-                    .map(|value| value.map_or_else(|| "-".to_owned(), measure.print))
-                    .collect();
-                // What prints alike is equally good.
-                let top = values
-                    .iter()
-                    .flatten()
-                    .copied()
-                    .fold(f64::NEG_INFINITY, f64::max);
-                let top = (measure.print)(top);
-                let best = cells.iter().map(|cell| *cell == top).collect();
-                lines.push(Line {
-                    set,
-                    measure: measure.name,
-                    cells,
-                    best,
-                });
-                set = "";
-            }
-        }
-        lines
-    }
-
-    /// For a terminal; the best of each line is starred.
-    pub fn text(&self) -> String {
-        let lines = self.lines();
-        let set_width = lines
-            .iter()
-            .map(|line| line.set.chars().count())
-            .max()
-            .unwrap_or(0);
-        let mut text = format!("{:set_width$}  {:7}", "", "");
-        for method in &self.methods {
-            let _ = write!(text, "  {method:>9} ");
-        }
-        for line in &lines {
-            let _ = write!(text, "\n{:set_width$}  {:7}", line.set, line.measure);
-            for (cell, best) in line.cells.iter().zip(&line.best) {
-                let _ = write!(text, "  {cell:>9}{}", if *best { '*' } else { ' ' });
-            }
-        }
-        let lines = text.lines().map(str::trim_end);
-        lines.collect::<Vec<_>>().join("\n") + "\n"
-    }
-
-    /// For a Markdown document; the best of each line is bold.
-    pub fn markdown(&self) -> String {
-        let mut text = format!("| | | {} |\n", self.methods.join(" | "));
-        text += &format!("| --- | --- |{}\n", " ---: |".repeat(self.methods.len()));
-        for line in self.lines() {
-            let cells = line.cells.iter().zip(&line.best);
-            let cells = cells.map(|(cell, best)| {
-                if *best {
-                    format!("**{cell}**")
-                } else {
-                    cell.clone()
-                }
-            });
-            let cells: Vec<String> = cells.collect();
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} |",
-                line.set,
-                line.measure,
-                cells.join(" | ")
-            );
-        }
-        text
-    }
-
-    /// For a page; the best of each line is in `<strong>`.
-    pub fn html(&self) -> String {
-        let mut text = String::from("<table>\n<thead><tr><th></th><th></th>");
-        for method in &self.methods {
-            let _ = write!(text, "<th>{}</th>", escape(method));
-        }
-        text += "</tr></thead>\n<tbody>\n";
-        for line in self.lines() {
-            let class = if line.set.is_empty() {
-                ""
-            } else {
-                " class=\"set\""
-            };
-            let set = escape(line.set);
-            let _ = write!(text, "<tr{class}><th>{set}</th><th>{}</th>", line.measure);
-            for (cell, best) in line.cells.iter().zip(&line.best) {
-                if *best {
-                    let _ = write!(text, "<td><strong>{cell}</strong></td>");
-                } else {
-                    let _ = write!(text, "<td>{cell}</td>");
+                if values.iter().any(Option::is_some) {
+                    lines.push(Line::of_numbers(
+                        set,
+                        measure.name,
+                        &values,
+                        false,
+                        measure.print,
+                    ));
+                    set = "";
                 }
             }
-            text += "</tr>\n";
         }
-        text + "</tbody>\n</table>\n"
+        Grid {
+            columns: self.methods.clone(),
+            lines,
+        }
     }
-}
-
-/// Text as HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -211,18 +111,19 @@ Set5  PSNR         28.44       30.50*
 <b>   PSNR          1.00         inf*
       SSIM        1.0000*      .5000
 ";
-        assert_eq!(format!("\n{}", table().text()), expected);
+        assert_eq!(format!("\n{}", table().grid().text()), expected);
     }
 
     #[test]
     fn markup_is_escaped_and_marks_the_best() {
         assert!(
             table()
+                .grid()
                 .markdown()
                 .contains("| Set5 | PSNR | 28.44 | **30.50** |"),
             "Markdown"
         );
-        let html = table().html();
+        let html = table().grid().html();
         assert!(
             html.contains("<th>&lt;b&gt;</th><th>PSNR</th><td>1.00</td>"),
             "{html}"

@@ -6,7 +6,7 @@
 
 use msssim_cpu::Size;
 
-use super::{REACH, Srcnn};
+use super::{REACH, network};
 use crate::backend::{Backend, Error, ImageBatch};
 use crate::parameters::Parameters;
 
@@ -55,7 +55,7 @@ pub fn infer<B: Backend>(
         height: side(size.height, tile),
         width: side(size.width, tile),
     };
-    let mut network = Srcnn::new(backend, batch)?;
+    let mut network = network(backend, batch)?;
     let mut tiles = vec![0.0; batch.checked_len()?];
     let mut input = backend.zeros(tiles.len())?;
     let mut device_parameters = backend.zeros(parameters.values().len())?;

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use super::*;
 use crate::backend::cpu::Cpu;
 use crate::loss::Loss;
+use crate::network::Architecture;
 use crate::optimizer::Optimizer;
 use crate::random::Random;
 use crate::schedule::Schedule;
+use crate::srcnn::Initialisation;
 
 /// Smooth targets and inputs that are a little off, different for every step.
 struct Waves;
@@ -229,7 +231,8 @@ fn weights_that_are_no_numbers_are_not_saved() {
 #[test]
 fn what_cannot_be_trained_is_refused() {
     let weights = Checkpoint {
-        parameters: srcnn::Initialisation::Dong2016.parameters(1, 0),
+        architecture: Architecture::Srcnn { channels: 1 },
+        parameters: Initialisation::Dong2016.parameters(1, 0),
         factor: None,
         training: None,
     };

@@ -3,29 +3,22 @@
 //! The ladder: central differences of the restatement's loss prove its gradient; its gradient
 //! proves the trainer's; its ten steps of Adam are the literals that the trainer must meet.
 
-mod float64;
-
 use std::convert::Infallible;
 use std::sync::atomic::AtomicBool;
 
-use float64::{Images, Network, adam_losses};
 use msssim_core::Size;
+use msssim_trainer::backend::ImageBatch;
 use msssim_trainer::backend::cpu::Cpu;
-use msssim_trainer::backend::{Backend, ImageBatch};
 use msssim_trainer::checkpoint::{Checkpoint, TrainingState};
 use msssim_trainer::loss::{Loss, PlannedLoss};
+use msssim_trainer::network::Architecture;
 use msssim_trainer::parameters::Parameters;
 use msssim_trainer::schedule::Schedule;
-use msssim_trainer::srcnn::{Srcnn, layout};
+use msssim_trainer::srcnn::{self, layout};
 use msssim_trainer::training::{BatchSource, Configuration, Training};
 
-/// A number in [-1, 1) that depends on its place; the same on every machine.
-fn noise(seed: u32, i: usize) -> f32 {
-    let mut v = (i as u32).wrapping_mul(0x9E37_79B9) ^ seed.wrapping_mul(0x85EB_CA6B);
-    v = (v ^ (v >> 16)).wrapping_mul(0x7FEB_352D);
-    v = (v ^ (v >> 15)).wrapping_mul(0x846C_A68B);
-    ((v ^ (v >> 16)) >> 8) as f32 / (1 << 23) as f32 - 1.0
-}
+use crate::float64::srcnn::{Images, Network, adam_losses};
+use crate::{noise, wide};
 
 /// Two images: targets with structure and noise, inputs that are off by a little.
 fn batch(channels: usize, size: Size) -> (Vec<f32>, Vec<f32>) {
@@ -63,10 +56,6 @@ fn parameters(channels: usize) -> Vec<f32> {
     parameters
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|v| f64::from(*v)).collect()
-}
-
 fn images(size: Size, samples: &[f32]) -> Images {
     let images = samples.chunks_exact(samples.len() / 2).map(wide);
     Images {
@@ -90,18 +79,24 @@ fn loss_and_gradient(
         width: size.width,
     };
     let parameters = parameters(channels);
-    let mut network = Srcnn::new(&Cpu, batch).unwrap();
-    let mut gradients = network.gradients(&Cpu).unwrap();
+    let network = srcnn::network(&Cpu, batch).unwrap();
+    let mut network = network.for_training(&Cpu).unwrap();
     let mut planned = PlannedLoss::new(&Cpu, loss, batch).unwrap();
     let mut dparameters = vec![f32::NAN; parameters.len()];
-    Cpu.upload(&vec![f32::NAN; target.len()], gradients.doutput_mut())
-        .unwrap();
+    let mut doutput = vec![f32::NAN; target.len()];
     network.forward(&Cpu, &parameters, input).unwrap();
     planned
-        .forward_backward(&Cpu, target, network.output(), gradients.doutput_mut())
+        .forward_backward(&Cpu, target, network.output(), &mut doutput)
         .unwrap();
     network
-        .backward(&Cpu, &parameters, input, &mut gradients, &mut dparameters)
+        .backward(
+            &Cpu,
+            &parameters,
+            input,
+            &mut doutput,
+            None,
+            &mut dparameters,
+        )
         .unwrap();
     (planned.value(&Cpu).unwrap(), dparameters)
 }
@@ -294,6 +289,7 @@ fn ten_steps_of_training_are_the_literals() {
         configuration.patches.batch = 2;
         configuration.patches.side = TEN_STEPS_SIZE.width;
         let mut start = Checkpoint {
+            architecture: Architecture::Srcnn { channels: 1 },
             parameters: Parameters::zeros(layout(1)),
             factor: None,
             training: Some(TrainingState {

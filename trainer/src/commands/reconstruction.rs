@@ -1,0 +1,348 @@
+//! `msssim reproduce reconstruction`: autoencoders trained with each loss, compared.
+
+mod report;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::evaluate::test_sets;
+use super::progress::say;
+use super::run_options::{RunOptions, check_device};
+use super::train::{Job, Trained, train_job, weights};
+use super::{Failure, Outcome, interrupt};
+use crate::autoencoder::{Model, reconstruct};
+use crate::backend::cpu::Cpu;
+use crate::device::{Choice, DeviceName};
+use crate::experiment::reconstruction::{Data, RATES, Reconstruction};
+use crate::loss::{Loss, PlannedLoss};
+use crate::parameters::Parameters;
+use crate::reconstruction::{Held, Reconstructed};
+use crate::run_folder::RunFolder;
+use crate::run_log;
+
+/// Where runs go unless told otherwise.
+const FOLDER: &str = "runs/reconstruction";
+
+/// The rates that were chosen.
+const CHOSEN: &str = "rates.json";
+
+/// What a reconstruction experiment can be told; what is left out keeps its default.
+#[derive(Args, Debug)]
+pub(super) struct ReconstructionOptions {
+    /// Folder of training images [default: built-in procedural images]
+    #[arg(long, value_name = "DIR")]
+    train: Option<PathBuf>,
+    /// Seed of weights, crops, noise and procedural images [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Updates of the weights, for each loss [default: 1500]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Crops in a batch [default: 32]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Which autoencoder [default: conv]
+    #[arg(long, value_enum)]
+    model: Option<Model>,
+    /// Channels of the first convolution; dense hidden layers are eight times as wide [default: 24]
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
+    /// Numbers of a code; 0 leaves the dense layers of conv out [default: 128]
+    #[arg(long, value_name = "N")]
+    bottleneck: Option<usize>,
+    /// Rows and columns of an image [default: 32]
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
+    /// The paper's size where no other is given: --side 96 --width 128 --bottleneck 512
+    #[arg(long)]
+    full: bool,
+    /// What a nat of divergence counts in the loss of el-vae [default: 0.00002]
+    #[arg(long, value_name = "WEIGHT")]
+    kl_weight: Option<f64>,
+    /// Learning rate of all losses [default: the best of three for each loss]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// What trains [default: cpu]
+    #[arg(long, value_enum)]
+    device: Option<Choice>,
+}
+
+impl ReconstructionOptions {
+    /// The experiment, `known` with what the command line says.
+    fn over(&self, known: &Reconstruction, test: &[PathBuf]) -> Reconstruction {
+        let device = self.device.map(Choice::resolve);
+        if let Some((_, Some(words))) = &device {
+            say(words);
+        }
+        let known = if self.full {
+            known.clone().full()
+        } else {
+            known.clone()
+        };
+        Reconstruction {
+            seed: self.seed.unwrap_or(known.seed),
+            steps: self.steps.unwrap_or(known.steps),
+            batch: self.batch.unwrap_or(known.batch),
+            model: self.model.unwrap_or(known.model),
+            width: self.width.unwrap_or(known.width),
+            bottleneck: self.bottleneck.unwrap_or(known.bottleneck),
+            side: self.side.unwrap_or(known.side),
+            kl_weight: self.kl_weight.unwrap_or(known.kl_weight),
+            learning_rate: self.learning_rate.or(known.learning_rate),
+            train: self.train.clone().or(known.train),
+            test: if test.is_empty() {
+                known.test
+            } else {
+                test.to_vec()
+            },
+            device: device.map_or(known.device, |(device, _)| device),
+            precision: known.precision,
+        }
+    }
+
+    /// Opens the run's folder with the experiment that it is of; `None` when that was only to be
+    /// saved.
+    pub(super) fn open(
+        &self,
+        test: &[PathBuf],
+        run: &RunOptions,
+        default_folder: &Path,
+    ) -> Result<Option<(RunFolder, Reconstruction)>, Failure> {
+        run.open(default_folder, |known| self.over(known, test), check)
+    }
+}
+
+/// Refuses numbers that no run can be made of.
+fn check(experiment: &Reconstruction) -> Result<(), Failure> {
+    let refuse =
+        |option: &str, must: &str| Err(Failure::Message(format!("--{option} must be {must}")));
+    if let Some((name, must)) = experiment.shape().fault() {
+        return refuse(name, must);
+    }
+    if experiment.steps == 0 {
+        return refuse("steps", "at least 1");
+    }
+    if !(1..=4096).contains(&experiment.batch) {
+        return refuse("batch", "1 to 4096");
+    }
+    let positive = |rate: f64| rate > 0.0 && rate.is_finite();
+    if experiment.learning_rate.is_some_and(|rate| !positive(rate)) {
+        return refuse("learning-rate", "above 0");
+    }
+    if !(experiment.kl_weight >= 0.0 && experiment.kl_weight.is_finite()) {
+        return refuse("kl-weight", "at least 0");
+    }
+    if experiment.device == DeviceName::Cuda {
+        return Err(crate::backend::Error::NotOnCuda("autoencoder").into());
+    }
+    check_device(experiment.device, experiment.precision)
+}
+
+pub(super) fn run(
+    options: &ReconstructionOptions,
+    test: &[PathBuf],
+    run: &RunOptions,
+    out: &mut dyn Write,
+) -> Outcome {
+    let Some((folder, experiment)) = options.open(test, run, Path::new(FOLDER))? else {
+        return Ok(());
+    };
+    let sets = test_sets(&experiment.test);
+    let held = sets.iter().map(|set| Held::of(set, experiment.side));
+    let held: Vec<Held> = held.collect::<Result<_, _>>()?;
+    let data = experiment.data()?;
+    if data.source.skipped > 0 {
+        say(&format!(
+            "{} images are smaller than a crop and left out",
+            data.source.skipped
+        ));
+    }
+    let stop = interrupt::flag()?;
+    let (mut networks, mut curves) = (Vec::new(), Vec::new());
+    for loss in Loss::ALL {
+        let trained = train(&folder, &experiment, loss, &data, &stop)?;
+        networks.push(trained.checkpoint.parameters);
+        curves.push((loss, trained.losses));
+    }
+    let curve = run_log::write(&folder, &curves)?;
+    let networks: Vec<&Parameters> = networks.iter().collect();
+    let mut measured = Vec::new();
+    for (set, held) in sets.iter().zip(held) {
+        let made = Reconstructed::by(&Cpu, experiment.shape(), &networks, &held)?;
+        measured.push((set.name(), held, made));
+    }
+    let rates = chosen(&folder)?;
+    report::write(
+        &folder,
+        &experiment,
+        &networks,
+        &measured,
+        &rates,
+        curve,
+        out,
+    )?;
+    say(&format!("report: {}", folder.file("report.html").display()));
+    Ok(())
+}
+
+/// A rate and what it led to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Chosen {
+    loss: Loss,
+    rate: f64,
+    /// The rates tried, and the loss of the validation images that each led to; `None` where training
+    /// failed.
+    tried: Vec<(f64, Option<f64>)>,
+}
+
+/// The rates chosen so far.
+fn chosen(folder: &RunFolder) -> Result<Vec<Chosen>, Failure> {
+    if folder.file(CHOSEN).exists() {
+        Ok(folder.read_json(CHOSEN)?)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+/// Trains with one loss, at the rate that is best in a shorter run unless one is given.
+pub(super) fn train(
+    folder: &RunFolder,
+    experiment: &Reconstruction,
+    loss: Loss,
+    data: &Data,
+    stop: &AtomicBool,
+) -> Result<Trained, Failure> {
+    let rate = match experiment.learning_rate {
+        Some(rate) => rate,
+        None => choose_rate(folder, experiment, loss, data, stop)?,
+    };
+    let job = Job {
+        name: loss.name().to_owned(),
+        configuration: experiment.configuration(loss, rate, experiment.steps),
+        device: experiment.device,
+        precision: experiment.precision,
+        path: weights(folder, loss),
+        events: true,
+    };
+    train_job(folder, &job, data.source.clone(), stop)
+}
+
+/// Tries every rate and keeps the one whose network has the smallest loss on the validation images.
+fn choose_rate(
+    folder: &RunFolder,
+    experiment: &Reconstruction,
+    loss: Loss,
+    data: &Data,
+    stop: &AtomicBool,
+) -> Result<f64, Failure> {
+    let mut known = chosen(folder)?;
+    if let Some(chosen) = known.iter().find(|chosen| chosen.loss == loss) {
+        return Ok(chosen.rate);
+    }
+    let mut tried = Vec::new();
+    let mut files = Vec::new();
+    for rate in RATES {
+        let path = folder.file(&format!("{}-rate-{rate}.safetensors", loss.file_name()));
+        files.push(path.clone());
+        let job = Job {
+            name: format!("{} at {rate}", loss.name()),
+            configuration: experiment.configuration(loss, rate, experiment.trial_steps()),
+            device: experiment.device,
+            precision: experiment.precision,
+            path,
+            events: false,
+        };
+        let value = match train_job(folder, &job, data.source.clone(), stop) {
+            Ok(trained) => {
+                let value = validate(experiment, loss, &trained.checkpoint.parameters, data)?;
+                Some(value).filter(|value| value.is_finite())
+            }
+            // A rate that is too high is no reason to stop.
+            Err(Failure::Training(error)) if error.is_divergence() => {
+                say(&format!("{}: {error}", job.name));
+                None
+            }
+            Err(failure) => return Err(failure),
+        };
+        tried.push((rate, value));
+    }
+    let best = tried
+        .iter()
+        .filter_map(|(rate, value)| Some((*rate, (*value)?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((rate, _)) = best else {
+        return Err(Failure::Message(format!(
+            "{}: training failed at every rate tried; give a lower one with --learning-rate",
+            loss.name()
+        )));
+    };
+    known.push(Chosen { loss, rate, tried });
+    folder.write_json(CHOSEN, &known)?;
+    for file in files {
+        // Nothing is lost with what cannot be removed, or was never written.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(rate)
+}
+
+/// The loss of the validation images.
+fn validate(
+    experiment: &Reconstruction,
+    loss: Loss,
+    parameters: &Parameters,
+    data: &Data,
+) -> Result<f64, Failure> {
+    let shape = experiment.shape();
+    let made = reconstruct(&Cpu, shape, parameters, &data.validation)?;
+    let images = made.len() / shape.image_len();
+    let mut planned = PlannedLoss::new(&Cpu, loss, shape.batch(images))?;
+    let mut unused = vec![0.0; made.len()];
+    planned.forward_backward(&Cpu, &data.validation, &made, &mut unused)?;
+    Ok(planned.value(&Cpu)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    /// The help text states the defaults, which are written elsewhere.
+    #[test]
+    fn stated_defaults_are_the_defaults() {
+        let command = ReconstructionOptions::augment_args(Command::new("test"));
+        let mut stated = vec!["test".to_owned()];
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let value = help.split("[default: ").nth(1);
+            let value = value.map(|rest| rest.trim_end_matches(']'));
+            if let (Some(name), Some(value)) = (argument.get_long(), value)
+                && !value.contains(' ')
+            {
+                stated.push(format!("--{name}={value}"));
+            }
+        }
+        assert_eq!(stated.len(), 10, "{stated:?}");
+        let matches = command.get_matches_from(stated);
+        let options = ReconstructionOptions::from_arg_matches(&matches).unwrap();
+        let defaults = Reconstruction::default();
+        let other = Reconstruction {
+            seed: 0,
+            steps: 0,
+            batch: 0,
+            model: Model::Fc,
+            width: 0,
+            bottleneck: 0,
+            side: 0,
+            kl_weight: 0.0,
+            device: DeviceName::Cuda,
+            ..defaults.clone()
+        };
+        assert_eq!(options.over(&other, &[]), defaults);
+    }
+}

@@ -1,0 +1,93 @@
+//! The options that every experiment shares: where its run goes, where its other options come
+//! from, and what becomes of them on `--resume`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+use super::progress::say;
+use crate::device::{DeviceName, Precision};
+use crate::run_folder::{self, RunFolder};
+
+/// Where a run goes, whether it is a new one, and where its options come from.
+#[derive(Args, Debug)]
+pub(super) struct RunOptions {
+    /// Folder of the run; must be new or empty [default: a new one under `runs`]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the run in that folder (without --out: the latest) where it stopped
+    #[arg(long)]
+    resume: bool,
+    /// Take options from a file; those of the command line go before
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Write the options, defaults included, to a file for --config, and end without a run
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "resume")]
+    save_config: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// Opens the run's folder, and decides what the experiment is: `over` what is known what the
+    /// command line says. What is known are the defaults, the file of `--config`, or on
+    /// `--resume` the options that the run was begun with, whatever the defaults are now.
+    ///
+    /// `None` when the options were only to be saved.
+    ///
+    /// # Errors
+    /// Those of `check`, a bad configuration file, a folder that cannot be had, and on `--resume`
+    /// other options than the run was begun with.
+    pub(super) fn open<T>(
+        &self,
+        default_folder: &Path,
+        over: impl Fn(&T) -> T,
+        check: impl Fn(&T) -> Result<(), Failure>,
+    ) -> Result<Option<(RunFolder, T)>, Failure>
+    where
+        T: Serialize + DeserializeOwned + Default + PartialEq,
+    {
+        if self.resume {
+            let folder = RunFolder::resume(self.out.as_deref(), default_folder)?;
+            let begun: T = folder.read_configuration()?;
+            if over(&begun) != begun {
+                return Err(Failure::Message(format!(
+                    "{}: the run was begun with other options; leave out those that differ from \
+                     its {}, or start a new run without --resume",
+                    folder.path().display(),
+                    run_folder::CONFIGURATION
+                )));
+            }
+            check(&begun)?;
+            return Ok(Some((folder, begun)));
+        }
+        let known = match &self.config {
+            Some(path) => run_folder::read_configuration(path)?,
+            None => T::default(),
+        };
+        let experiment = over(&known);
+        check(&experiment)?;
+        if let Some(path) = &self.save_config {
+            run_folder::write_configuration(path, &experiment)?;
+            say(&format!("options: {}", path.display()));
+            return Ok(None);
+        }
+        let folder = RunFolder::create(self.out.as_deref(), default_folder)?;
+        folder.write_configuration(&experiment)?;
+        Ok(Some((folder, experiment)))
+    }
+}
+
+/// Refuses a device that is not there, before a folder is made for a run that cannot begin.
+pub(super) fn check_device(device: DeviceName, precision: Precision) -> Result<(), Failure> {
+    match device {
+        DeviceName::Cpu if precision != Precision::F32 => Err(Failure::Message(
+            "--precision must be f32 on the CPU; add --device cuda".into(),
+        )),
+        DeviceName::Cpu => Ok(()),
+        DeviceName::Cuda => msssim_cuda::Device::probe()
+            .map(drop)
+            .map_err(|error| Failure::Message(format!("--device cuda: {error}"))),
+    }
+}
