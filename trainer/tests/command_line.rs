@@ -228,30 +228,24 @@ fn options_come_from_a_file_and_go_to_one() {
     }
 }
 
-#[test]
-fn a_resumed_run_ends_like_an_uninterrupted_one() {
+/// Trains in two parts, the first ended by `signal` once it has left a checkpoint, and in one.
+fn in_parts(command: &[&str], loss: &str, signal: &str) {
     let root = tempfile::tempdir().unwrap();
     let (whole, parts) = (root.path().join("whole"), root.path().join("parts"));
-    let tiny = [
-        "--steps",
-        "1000",
-        "--batch",
-        "1",
-        "--patch",
-        "8",
-        "--optimizer",
-        "sgd",
-    ];
     let train = |out: &Path, more: &[&str]| {
-        let mut command = msssim(&["train", "sr", "--loss", "mae", "--out", text(out)]);
-        command.args(more);
-        command
+        let mut train = msssim(&["train", command[0], "--loss", loss, "--out", text(out)]);
+        train.args(more);
+        train
     };
-    assert!(train(&whole, &tiny).output().unwrap().status.success());
+    let options = &command[1..];
+    assert!(train(&whole, options).output().unwrap().status.success());
 
-    // The first checkpoint is written in the midst of training: interrupt then.
-    let weights = parts.join("mae.safetensors");
-    let mut child = train(&parts, &tiny).stderr(Stdio::piped()).spawn().unwrap();
+    // The first checkpoint is written in the midst of training: end it then.
+    let weights = parts.join(format!("{loss}.safetensors"));
+    let mut child = train(&parts, options)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     while !weights.exists() {
         assert!(
             child.try_wait().unwrap().is_none(),
@@ -259,14 +253,16 @@ fn a_resumed_run_ends_like_an_uninterrupted_one() {
         );
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let interrupt = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+    let sent = Command::new("kill")
+        .args([signal, &child.id().to_string()])
         .status();
-    assert!(interrupt.unwrap().success());
+    assert!(sent.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{errors}");
-    assert!(errors.contains("--resume"), "{errors}");
+    if signal == "-INT" {
+        assert_eq!(output.status.code(), Some(130), "{errors}");
+        assert!(errors.contains("--resume"), "{errors}");
+    }
     let steps = Checkpoint::load(&weights)
         .unwrap()
         .training
@@ -275,15 +271,209 @@ fn a_resumed_run_ends_like_an_uninterrupted_one() {
         .len();
     assert!((200..1000).contains(&steps), "{steps}");
 
+    let resumed = train(&parts, &["--resume"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success(), "{errors}");
+    let bytes = |out: &Path| fs::read(out.join(format!("{loss}.safetensors"))).unwrap();
+    assert!(bytes(&whole) == bytes(&parts), "{command:?}: the same bits");
+}
+
+const SUPER_RESOLUTION: [&str; 7] = ["sr", "--steps", "1000", "--batch", "1", "--patch", "8"];
+
+const AUTOENCODER: [&str; 13] = [
+    "autoencoder",
+    "--steps",
+    "1000",
+    "--batch",
+    "2",
+    "--side",
+    "9",
+    "--width",
+    "2",
+    "--bottleneck",
+    "4",
+    "--learning-rate",
+    "0.001",
+];
+
+#[test]
+fn a_resumed_run_ends_like_an_uninterrupted_one() {
+    let sgd = [&SUPER_RESOLUTION[..], &["--optimizer", "sgd"]].concat();
+    in_parts(&sgd, "mae", "-INT");
+    in_parts(&sgd, "mse", "-KILL");
+    in_parts(&SUPER_RESOLUTION, "ms-ssim", "-KILL");
+}
+
+#[test]
+fn a_resumed_autoencoder_ends_like_an_uninterrupted_one() {
+    in_parts(&AUTOENCODER, "ms-ssim", "-KILL");
+    for model in ["fc", "el-vae"] {
+        in_parts(
+            &[&AUTOENCODER[..], &["--model", model]].concat(),
+            "mse",
+            "-KILL",
+        );
+    }
+}
+
+/// A limit on the size of files lets the checkpoint of step 200 pass and stops that of step 400, 800 bytes
+/// of losses longer, in the middle, as a full disk would.
+#[test]
+#[cfg(unix)]
+fn a_checkpoint_that_does_not_fit_leaves_the_one_before() {
+    let root = tempfile::tempdir().unwrap();
+    let (whole, cut) = (root.path().join("whole"), root.path().join("cut"));
+    let mut options = AUTOENCODER;
+    options[2] = "400";
+    let train = |out: &Path| {
+        let mut train = msssim(&["train", options[0], "--loss", "mae", "--out", text(out)]);
+        train.args(&options[1..]);
+        train
+    };
+    assert!(train(&whole).output().unwrap().status.success());
+    let size = fs::metadata(whole.join("mae.safetensors")).unwrap().len();
+
+    // In blocks of 512 bytes; without the trap the signal would end the program.
+    let blocks = ((size - 1) / 512).to_string();
+    let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script, &blocks, env!("CARGO_BIN_EXE_msssim")])
+        .args(train(&cut).get_args())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let weights = cut.join("mae.safetensors");
     assert!(
-        train(&parts, &["--resume"])
-            .output()
-            .unwrap()
-            .status
-            .success()
+        errors.contains("cannot be written") && errors.contains(text(&weights)),
+        "{errors}"
     );
-    let bytes = |out: &Path| fs::read(out.join("mae.safetensors")).unwrap();
-    assert!(bytes(&whole) == bytes(&parts), "the same bits");
+    let kept = Checkpoint::load(&weights).unwrap();
+    assert_eq!(kept.training.unwrap().losses.len(), 200);
+    let left = fs::read_dir(&cut)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+
+    let resumed = [
+        "train",
+        "autoencoder",
+        "--loss",
+        "mae",
+        "--resume",
+        "--out",
+        text(&cut),
+    ];
+    printed(&resumed);
+    assert!(fs::read(&weights).unwrap() == fs::read(whole.join("mae.safetensors")).unwrap());
+}
+
+#[test]
+fn autoencoders_from_start_to_report() {
+    let (train, test) = (images(&[14, 12, 11]), images(&[12, 13]));
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("run");
+    let tiny = [
+        "--steps",
+        "10",
+        "--batch",
+        "2",
+        "--side",
+        "11",
+        "--width",
+        "2",
+        "--bottleneck",
+        "3",
+        "--model",
+        "el-vae",
+    ];
+    let command = ["reproduce", "reconstruction", "--out", text(&out)];
+    let folders = ["--train", text(train.path()), "--test", text(test.path())];
+    let table = printed(&[&command[..], &folders, &tiny].concat());
+    assert!(table.contains("MSE         MAE     MS-SSIM"), "{table}");
+    for file in [
+        "config.toml",
+        "rates.json",
+        "log.csv",
+        "loss.svg",
+        "results.json",
+        "images.csv",
+        "ranks.svg",
+        "montage.png",
+        "worst.png",
+        "samples.png",
+        "report.html",
+    ] {
+        assert!(fs::metadata(out.join(file)).unwrap().len() > 0, "{file}");
+    }
+    let images = fs::read_to_string(out.join("images.csv")).unwrap();
+    assert_eq!(images.lines().count(), 1 + 2 * 3);
+    let rates: Value = serde_json::from_slice(&fs::read(out.join("rates.json")).unwrap()).unwrap();
+    assert_eq!(rates.as_array().unwrap().len(), 3);
+    assert_eq!(rates[2]["tried"].as_array().unwrap().len(), 3);
+    let trials = fs::read_dir(&out).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().contains("-rate-")
+    });
+    assert_eq!(trials.count(), 0, "trials are cleared away");
+
+    // Once more without training anything.
+    let again = printed(&[
+        "reproduce",
+        "reconstruction",
+        "--resume",
+        "--out",
+        text(&out),
+    ]);
+    assert_eq!(again, table);
+
+    let weights = out.join("ms-ssim.safetensors");
+    let onnx = root.path().join("network.onnx");
+    let export = ["export", "--weights", text(&weights), "--onnx", text(&onnx)];
+    printed(&export);
+    assert!(fs::metadata(&onnx).unwrap().len() > 1000);
+    assert!(refusal(&export).contains("--force"));
+    let line = refusal(&["evaluate", "sr", "--weights", text(&weights)]);
+    assert!(line.contains("el-vae autoencoder"), "{line}");
+}
+
+#[test]
+fn autoencoders_that_cannot_be_trained_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("run");
+    let reproduce = |more: &[&str]| {
+        let command = ["reproduce", "reconstruction", "--out", text(&out)];
+        let line = refusal(&[&command[..], more].concat());
+        let _ = fs::remove_dir_all(&out);
+        line
+    };
+    for (option, value) in [
+        ("--side", "0"),
+        ("--width", "0"),
+        ("--steps", "0"),
+        ("--batch", "0"),
+        ("--learning-rate", "nan"),
+        ("--kl-weight=-1", ""),
+    ] {
+        let option = format!("{option}={value}");
+        let option = option.trim_end_matches('=');
+        let line = reproduce(&[option]);
+        let name = option.split('=').next().unwrap();
+        assert!(line.contains(name), "{line}");
+    }
+    let line = reproduce(&["--model", "fc", "--bottleneck", "0"]);
+    assert!(line.contains("--bottleneck must be 1"), "{line}");
+    let line = reproduce(&["--device", "cuda"]);
+    assert!(
+        line.contains("CUDA device has no autoencoder yet"),
+        "{line}"
+    );
+    let small = images(&[20, 8]);
+    let line = reproduce(&["--side", "12", "--test", text(small.path())]);
+    assert!(line.contains("1.png") && line.contains("12 x 12"), "{line}");
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn batches() -> impl Strategy<Value = Batch> {
 fn weights(size: Size, i: usize) -> Vec<f32> {
     let weight = |at: usize| {
         let (row, column) = (at / size.width, at % size.width);
-        match (row + i) % 5 == 0 || column < size.width / 4 {
+        match (row + i).is_multiple_of(5) || column < size.width / 4 {
             true => 0.0,
             false => 1.0 - ((row + 3 * column + i) % 4) as f32 / 8.0,
         }

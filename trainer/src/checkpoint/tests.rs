@@ -1,6 +1,7 @@
 //! Every checkpoint comes back, and every damaged one is refused by name.
 
 use super::*;
+use crate::autoencoder::{Model, Shape};
 use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 use crate::srcnn::Initialisation;
@@ -20,6 +21,29 @@ fn checkpoint(optimizer: Optimizer) -> Checkpoint {
             },
             optimizer: (0..optimizer.state_names().len()).map(buffer).collect(),
             losses: vec![0.25, 0.1],
+        }),
+        parameters,
+    }
+}
+
+const SHAPE: Shape = Shape {
+    model: Model::ElVae,
+    channels: 3,
+    side: 7,
+    width: 2,
+    bottleneck: 3,
+};
+
+fn autoencoder() -> Checkpoint {
+    let configuration = Configuration::autoencoder(SHAPE, 2, Loss::Mae, 9, 1);
+    let parameters = SHAPE.initial(1);
+    Checkpoint {
+        architecture: Architecture::Autoencoder(SHAPE),
+        factor: None,
+        training: Some(TrainingState {
+            configuration,
+            optimizer: vec![parameters.values().to_vec(); 2],
+            losses: vec![0.5],
         }),
         parameters,
     }
@@ -73,7 +97,16 @@ fn everything_comes_back_bit_for_bit() {
         training: None,
         ..checkpoint(Optimizer::ADAM)
     };
+    let saved = autoencoder();
+    saved.save(&path).unwrap();
+    assert_eq!(Checkpoint::load(&path).unwrap(), saved);
+    let (shape, loaded) = Checkpoint::load_autoencoder(&path).unwrap();
+    assert_eq!((shape, &loaded), (SHAPE, &saved));
+    let error = Checkpoint::load_srcnn(&path).unwrap_err().to_string();
+    assert!(error.contains("holds the network el-vae"), "{error}");
     weights.save(&path).unwrap();
+    let error = Checkpoint::load_autoencoder(&path).unwrap_err().to_string();
+    assert!(error.contains("give weights of an autoencoder"), "{error}");
     assert_eq!(Checkpoint::load(&path).unwrap(), weights);
 }
 
@@ -155,6 +188,38 @@ fn other_networks_are_refused() {
     );
     let message = refusal(&file(&BARE, Some("{}")));
     assert!(message.contains("description cannot be read"), "{message}");
+}
+
+/// A description may ask for more memory than there is: what the file holds decides.
+#[test]
+fn an_autoencoder_that_its_file_does_not_hold_is_refused() {
+    let claimed = |shape: Shape| {
+        let description = Description {
+            network: AUTOENCODER.into(),
+            autoencoder: Some(shape),
+            factor: None,
+            configuration: None,
+            step: 0,
+        };
+        refusal(&file(
+            &[],
+            Some(&serde_json::to_string(&description).unwrap()),
+        ))
+    };
+    let message = claimed(Shape::PAPER);
+    assert!(
+        message.contains("no tensor `encoder.conv1.weight`"),
+        "{message}"
+    );
+    let message = claimed(Shape {
+        side: usize::MAX,
+        ..Shape::PAPER
+    });
+    assert!(message.contains("side is not 1 to 1024"), "{message}");
+    let mut torn = autoencoder();
+    torn.training.as_mut().unwrap().configuration.patches.side = 8;
+    let message = refusal(&torn.to_bytes());
+    assert!(message.contains("of 3 x 8 x 8 samples"), "{message}");
 }
 
 #[test]

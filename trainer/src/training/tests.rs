@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use super::*;
+use crate::autoencoder::{Model, Shape};
 use crate::backend::cpu::Cpu;
 use crate::loss::Loss;
 use crate::network::Architecture;
@@ -55,6 +56,31 @@ fn small(loss: Loss, optimizer: Optimizer, steps: u64) -> Configuration {
     configuration
 }
 
+/// Three grey images of 9 x 9 through a small autoencoder.
+fn autoencoder(model: Model, loss: Loss, optimizer: Optimizer, steps: u64) -> Configuration {
+    let shape = Shape {
+        model,
+        channels: 1,
+        side: 9,
+        width: 2,
+        bottleneck: 5,
+    };
+    Configuration {
+        optimizer,
+        ..Configuration::autoencoder(shape, 3, loss, steps, 11)
+    }
+}
+
+/// Every network.
+fn all_networks(loss: Loss, optimizer: Optimizer, steps: u64) -> [Configuration; 4] {
+    [
+        small(loss, optimizer, steps),
+        autoencoder(Model::Conv, loss, optimizer, steps),
+        autoencoder(Model::Fc, loss, optimizer, steps),
+        autoencoder(Model::ElVae, loss, optimizer, steps),
+    ]
+}
+
 const SGD: Optimizer = Optimizer::Sgd {
     learning_rate: 0.01,
     last_layer_rate: 0.001,
@@ -82,8 +108,9 @@ fn file() -> File {
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
     let file = file();
-    for (loss, optimizer) in [(Loss::MsSsim, Optimizer::ADAM), (Loss::Mse, SGD)] {
-        let configuration = small(loss, optimizer, 12);
+    let adam = all_networks(Loss::MsSsim, Optimizer::ADAM, 12);
+    let sgd = all_networks(Loss::Mse, SGD, 12);
+    for configuration in adam.into_iter().chain(sgd) {
         let mut whole = Training::new(&Cpu, configuration).unwrap();
         let losses = run_for(&mut whole, 12);
 
@@ -103,10 +130,11 @@ fn the_number_of_threads_does_not_change_a_bit() {
     let with_threads = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
-            let configuration = small(Loss::MsSsim, Optimizer::ADAM, 3);
-            let mut training = Training::new(&Cpu, configuration).unwrap();
-            run_for(&mut training, 3);
-            training.checkpoint().unwrap()
+            all_networks(Loss::MsSsim, Optimizer::ADAM, 3).map(|configuration| {
+                let mut training = Training::new(&Cpu, configuration).unwrap();
+                run_for(&mut training, 3);
+                training.checkpoint().unwrap()
+            })
         })
     };
     let one = with_threads(1);
@@ -193,10 +221,54 @@ fn a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_last_checkpoint() 
         });
         let error = training.run(&mut broken, saving, &go, |_| {}).unwrap_err();
         assert!(
-            matches!(error, TrainingError::Loss { step: 3, .. }),
+            matches!(
+                &error,
+                TrainingError::Loss {
+                    step: 3,
+                    origin: Origin::Batch,
+                    ..
+                }
+            ),
             "{error}"
         );
+        assert!(!error.is_divergence(), "no rate mends a broken image");
         assert!(error.to_string().contains("NaN at step 3"), "{error}");
+        let kept = Checkpoint::load(&file.path).unwrap();
+        assert_eq!(kept.training.unwrap().losses, training.losses()[..2]);
+    }
+}
+
+/// Sums of numbers near the largest of f32 overflow in the first layer.
+#[test]
+fn the_layer_that_made_the_first_number_that_is_none_is_named() {
+    let file = file();
+    let saving = Some(Saving {
+        path: &file.path,
+        every: 2,
+    });
+    for (configuration, name) in all_networks(Loss::Mse, Optimizer::ADAM, 9)
+        .into_iter()
+        .zip(["conv1", "encoder.conv1", "encoder.dense1", "encoder.conv1"])
+    {
+        let mut training = Training::new(&Cpu, configuration).unwrap();
+        let go = AtomicBool::new(false);
+        let mut huge = Altered(|step, input: &mut [f32]| {
+            if step >= 3 {
+                input.fill(f32::MAX);
+            }
+        });
+        let error = training.run(&mut huge, saving, &go, |_| {}).unwrap_err();
+        let TrainingError::Loss {
+            step: 3, origin, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(*origin, Origin::Layer(name.into()));
+        assert!(
+            error.is_divergence() && error.to_string().contains(name),
+            "{error}"
+        );
         let kept = Checkpoint::load(&file.path).unwrap();
         assert_eq!(kept.training.unwrap().losses, training.losses()[..2]);
     }
