@@ -35,11 +35,11 @@
 //!
 //! # Accuracy
 //!
-//! Samples and windows are `f32`, sums over windows `f64`. Over the stored vectors, every named convention on
-//! images of odd and even sides, grey and colour, the largest error against exact arithmetic is 5.2e-8 of a
-//! score (2.1e-7 of [`Params::ZHAO_2017`]'s) and 5.1e-6 of a sample of the gradient, relative to the largest
-//! sample; `tests/conventions.rs` checks these figures. The same inputs give the same bits on every target: nothing is fused or reordered, and
-//! powers and roots are `libm`'s.
+//! Samples and windows are `f32`, the terms of windows are summed as integers, rows in `f64`. Over the stored
+//! vectors, every named convention on images of odd and even sides, grey and colour, the largest error against
+//! exact arithmetic is 5.2e-8 of a score (2.1e-7 of [`Params::ZHAO_2017`]'s) and 5.1e-6 of a sample of the
+//! gradient, relative to the largest sample; `tests/conventions.rs` checks these figures. The same inputs give
+//! the same bits on every target: nothing is fused or reordered, and powers and roots are `libm`'s.
 //!
 //! To understand the metric, read `reference.rs` first: the same thing in float64, slow and plain.
 //! Production follows in [`ssim`] (the formula), [`filter`], [`pyramid`], [`statistics`],
