@@ -6,7 +6,7 @@
 //! line, then over eleven rows.
 
 use crate::params::Border;
-use crate::part::{entry, part, part_mut};
+use crate::part::{entry, part, part_mut, split};
 use crate::plane::Size;
 use crate::window::Window;
 
@@ -70,9 +70,12 @@ pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
     if border == Border::Replicate {
-        let (first, last) = (line[beyond], line[end - 1]);
-        line[..beyond].fill(first);
-        line[end..].fill(last);
+        let (before, rest) = split(line, beyond);
+        let (middle, after) = split(rest, side);
+        if let (Some(&first), Some(&last)) = (middle.first(), middle.last()) {
+            before.fill(first);
+            after.fill(last);
+        }
         return;
     }
     for k in 0..beyond {
