@@ -107,9 +107,10 @@ impl Scorer {
                 }))
             }
             Self::Cuda { device, stream } => {
-                // Channels are images of one channel: the batch has a score for each.
-                let metric = msssim_cuda::MsSsim::new(size, 1, params)?;
-                let images = reference.len();
+                // Channels with scores of their own are images of one channel: the batch has a score for each.
+                let together = together(params, reference.len());
+                let metric = msssim_cuda::MsSsim::new(size, together, params)?;
+                let images = reference.len() / together;
                 let mut workspace = metric.workspace(device, stream, images, Pass::Score)?;
                 let upload = |planes: &[Plane<'_>]| {
                     let rows = |plane: &Plane<'_>| -> Vec<f32> {
@@ -145,19 +146,6 @@ pub fn means(
     })
 }
 
-/// What the CUDA kernels lack for a convention, whatever the size and wherever the device.
-pub fn unsupported_on_cuda(params: &Params) -> Option<&'static str> {
-    let side = params.smallest_side();
-    let size = Size {
-        width: side,
-        height: side,
-    };
-    match msssim_cuda::MsSsim::new(size, 1, params) {
-        Err(msssim_cuda::Error::Unsupported { what }) => Some(what),
-        _ => None,
-    }
-}
-
 /// The size of all planes.
 fn check(
     params: &Params,
@@ -171,6 +159,14 @@ fn check(
     Ok(size)
 }
 
+/// How many of an image's channels have one score.
+fn together(params: &Params, channels: usize) -> usize {
+    match params.channels {
+        ChannelPooling::Scores => 1,
+        ChannelPooling::Means => channels,
+    }
+}
+
 /// Scores channel by channel, side by side, or all channels together.
 fn of_groups<'p>(
     params: &Params,
@@ -178,10 +174,7 @@ fn of_groups<'p>(
     distorted: &[Plane<'p>],
     score: impl Fn(&[Plane<'p>], &[Plane<'p>]) -> Result<Score, msssim_core::Error> + Sync,
 ) -> Result<Vec<Score>, msssim_core::Error> {
-    let together = match params.channels {
-        ChannelPooling::Scores => 1,
-        ChannelPooling::Means => reference.len(),
-    };
+    let together = together(params, reference.len());
     let groups = reference
         .par_chunks(together)
         .zip(distorted.par_chunks(together));

@@ -1,7 +1,7 @@
 //! The CPU and a CUDA device, here the emulated one, score alike. In a process of its own: the emulator
 //! stays loaded.
 
-use msssim_core::{Error, Params, Plane, Size};
+use msssim_core::{ChannelPooling, Error, Params, Plane, Size};
 use msssim_trainer::device::{Choice, DeviceName};
 use msssim_trainer::scorer::{ScoreError, Scorer};
 
@@ -46,6 +46,14 @@ fn both_places_give_one_score() {
         assert!((a.cs - b.cs).abs() < 1e-6);
         assert_eq!(a.ssim.is_some(), b.ssim.is_some());
     }
+    let together = Params {
+        channels: ChannelPooling::Means,
+        scales: 2,
+        ..params
+    };
+    let [a, b] = [&cpu, &cuda].map(|place| place.scores(&together, &x, &y, None).expect("scores"));
+    assert_eq!((a.len(), b.len()), (1, 1), "one score of all channels");
+    assert!((a[0].value - b[0].value).abs() < 1e-6);
     for place in [&cpu, &cuda] {
         let error = place.score(&params, &x, &y[..2]).unwrap_err();
         assert!(

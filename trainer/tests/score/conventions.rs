@@ -51,7 +51,9 @@ fn every_preset_scores_as_the_library_does() {
         let mut scratch = vec![0.0; metric.scratch_len()];
         let expected = metric.score(&[x], &[y], &mut scratch).unwrap().value;
         let printed = score(&["score", text(&a), text(&b), "--preset", name]);
-        assert_eq!(printed, expected, "{name}");
+        // The processor's fused instructions round otherwise than the portable form.
+        let apart = (printed - expected).abs();
+        assert!(apart < 1e-6, "{name}: {printed} {expected}");
     }
 }
 

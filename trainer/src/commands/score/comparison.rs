@@ -66,13 +66,11 @@ impl Comparer {
         }
         let mask = arguments.mask.as_deref().map(MaskImage::open).transpose()?;
         let needs = Needs {
-            params: &params,
-            small,
             mask: mask.is_some(),
             map: map.is_some(),
         };
         Ok(Self {
-            scorer: place::of(arguments.device, &needs)?,
+            scorer: place::of(arguments.device, needs)?,
             params,
             preset: arguments.preset.name(),
             channels: arguments.channels,

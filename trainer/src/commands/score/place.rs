@@ -1,42 +1,32 @@
 //! `--device`: where pairs are scored, given what is asked for.
 
-use msssim_core::{Params, Small};
-
 use super::super::Failure;
 use super::super::progress::say;
 use crate::device::{Choice, DeviceName};
-use crate::scorer::{Scorer, unsupported_on_cuda};
+use crate::scorer::Scorer;
 
-/// What a scorer has to be able to do.
-pub(super) struct Needs<'a> {
-    pub(super) params: &'a Params,
-    pub(super) small: Small,
+/// What a scorer has to be able to do, beside scoring by any convention.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Needs {
     pub(super) mask: bool,
     pub(super) map: bool,
 }
 
-impl Needs<'_> {
-    /// What a CUDA device lacks of them.
-    fn lacking_on_cuda(&self) -> Option<&'static str> {
-        let extended = match self.small {
-            Small::Extend(border) => Some(self.params.with_border(border)),
+impl Needs {
+    /// What is not offered of them on a CUDA device.
+    fn lacking_on_cuda(self) -> Option<&'static str> {
+        match self {
+            Self { mask: true, .. } => Some("masks"),
+            Self { map: true, .. } => Some("maps"),
             _ => None,
-        };
-        if self.mask {
-            return Some("masks");
         }
-        if self.map {
-            return Some("maps");
-        }
-        let all = [Some(*self.params), extended];
-        all.iter().flatten().find_map(unsupported_on_cuda)
     }
 }
 
 /// The place that is asked for, or an error that says why it cannot be.
 ///
 /// What was chosen on its own is said.
-pub(super) fn of(choice: Choice, needs: &Needs<'_>) -> Result<Scorer, Failure> {
+pub(super) fn of(choice: Choice, needs: Needs) -> Result<Scorer, Failure> {
     let lacking = match choice {
         Choice::Cpu => None,
         Choice::Cuda | Choice::Auto => needs.lacking_on_cuda(),
@@ -44,13 +34,13 @@ pub(super) fn of(choice: Choice, needs: &Needs<'_>) -> Result<Scorer, Failure> {
     let device = match (choice, lacking) {
         (Choice::Auto, Some(what)) => {
             say(&format!(
-                "computing on the CPU: the CUDA kernels do not have {what}"
+                "computing on the CPU: there are no {what} on a CUDA device"
             ));
             DeviceName::Cpu
         }
         (_, Some(what)) => {
             return Err(Failure::Message(format!(
-                "--device cuda: the CUDA kernels do not have {what}; use --device cpu or auto"
+                "--device cuda: there are no {what} on a CUDA device; use --device cpu or auto"
             )));
         }
         (choice, None) => {
@@ -66,49 +56,18 @@ pub(super) fn of(choice: Choice, needs: &Needs<'_>) -> Result<Scorer, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use msssim_core::Border;
-
     use super::*;
 
     #[test]
-    fn what_kernels_lack_is_known_beforehand() {
-        let plain = Needs {
-            params: &Params::WANG_2003,
-            small: Small::Refuse,
-            mask: false,
-            map: false,
+    fn what_a_device_lacks_is_known_beforehand() {
+        let plain = Needs::default();
+        assert!(plain.lacking_on_cuda().is_none());
+        let masked = Needs {
+            mask: true,
+            ..plain
         };
-        assert!(plain.lacking_on_cuda().is_none(), "plain");
-        let lacking = [
-            (
-                "masks",
-                Needs {
-                    mask: true,
-                    ..plain
-                },
-            ),
-            ("maps", Needs { map: true, ..plain }),
-            (
-                "mirrored borders",
-                Needs {
-                    small: Small::Extend(Border::Reflect),
-                    ..plain
-                },
-            ),
-            (
-                "apart",
-                Needs {
-                    params: &Params::METRIX,
-                    ..plain
-                },
-            ),
-        ];
-        for (what, needs) in lacking {
-            let lacking = needs.lacking_on_cuda();
-            assert!(
-                lacking.is_some_and(|lacking| lacking.contains(what)),
-                "{lacking:?}"
-            );
-        }
+        assert_eq!(masked.lacking_on_cuda(), Some("masks"));
+        let mapped = Needs { map: true, ..plain };
+        assert_eq!(mapped.lacking_on_cuda(), Some("maps"));
     }
 }
