@@ -146,15 +146,6 @@ fn bands_give_the_same_bits() {
     }
 }
 
-/// The bits of an output; all NaN are one.
-fn bits(output: &Output) -> (Vec<u32>, u64) {
-    let samples = output.gradient.iter().flatten();
-    let gradient = samples.map(|g| if g.is_nan() { !0 } else { g.to_bits() });
-    let value = output.score.value;
-    let value = if value.is_nan() { !0 } else { value.to_bits() };
-    (gradient.collect(), value)
-}
-
 #[test]
 fn parity_of_any_bytes() {
     let unfused: Vec<Isa> = isas().filter(|isa| !isa.is_fused()).collect();
@@ -177,7 +168,11 @@ fn parity_of_any_bytes() {
         let case = hostile::case(&data);
         let outputs: Vec<_> = fused.iter().filter_map(|isa| on(&case, *isa)).collect();
         for pair in outputs.windows(2) {
-            assert_eq!(bits(&pair[0]), bits(&pair[1]), "{fused:?} of {case:?}");
+            assert_eq!(
+                hostile::bits(&pair[0]),
+                hostile::bits(&pair[1]),
+                "{fused:?} of {case:?}"
+            );
         }
         for output in &outputs {
             hostile::sound(&case, output);

@@ -197,11 +197,7 @@ pub fn gradient(data: &[u8]) {
     let (Some(first), Some(second)) = (portable(&case, f32::NAN), portable(&case, 1e30)) else {
         return;
     };
-    assert!(
-        score_bits(&first.score) == score_bits(&second.score)
-            && gradient_bits(&first) == gradient_bits(&second),
-        "scratch shows in {case:?}"
-    );
+    assert!(bits(&first) == bits(&second), "scratch shows in {case:?}");
     if is_finite(&case) {
         let finite = first.gradient.iter().flatten().all(|g| g.is_finite());
         assert!(
@@ -264,30 +260,26 @@ pub fn stream(data: &[u8]) {
 pub fn parity(data: &[u8], other: impl FnOnce(&Case) -> Option<Output>) {
     let case = case(data);
     let (expected, actual) = (portable(&case, f32::NAN), other(&case));
-    let score = |output: &Option<Output>| output.as_ref().map(|output| score_bits(&output.score));
-    let gradient = |output: &Option<Output>| output.as_ref().map(gradient_bits);
     assert!(
-        score(&expected) == score(&actual) && gradient(&expected) == gradient(&actual),
+        expected.as_ref().map(bits) == actual.as_ref().map(bits),
         "{expected:?} of the portable form, {actual:?} of the other, of {case:?}"
     );
 }
 
-/// The bits of a score, the same for every NaN: which it is depends on the order of operands, and that the
-/// compiler may choose.
+/// The bits of a score and its gradient, the same for every NaN: which it is depends on the order of operands, and
+/// that the compiler may choose.
+pub fn bits(output: &Output) -> (u64, Vec<u32>) {
+    let samples = output.gradient.iter().flatten();
+    let gradient = samples.map(|g| if g.is_nan() { !0 } else { g.to_bits() });
+    (score_bits(&output.score), gradient.collect())
+}
+
 fn score_bits(score: &Score) -> u64 {
     if score.value.is_nan() {
         !0
     } else {
         score.value.to_bits()
     }
-}
-
-/// The bits of a gradient, likewise.
-fn gradient_bits(output: &Output) -> Vec<u32> {
-    let samples = output.gradient.iter().flatten();
-    samples
-        .map(|g| if g.is_nan() { !0 } else { g.to_bits() })
-        .collect()
 }
 
 /// Of any images, a score is at most 1, and finite where samples are finite, as the gradient is.
