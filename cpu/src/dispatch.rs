@@ -79,6 +79,11 @@ impl Isa {
 pub(crate) struct Token(Isa);
 
 impl Token {
+    /// The fastest that this machine has.
+    pub(crate) fn best() -> Self {
+        Self(Isa::best())
+    }
+
     pub(crate) fn isa(self) -> Isa {
         self.0
     }

@@ -16,139 +16,24 @@
 //! None of them makes patches: a matrix of the patches that outputs see, multiplied by the `gemm`
 //! crate, was what stood here before; the table is that of the benchmark `cpu_step`.
 
+mod phase;
+mod shape;
+
 use rayon::prelude::*;
 
+use self::phase::Phase;
+pub use self::shape::Conv2dShape;
 use super::ShapeError;
 use super::border::Padding;
 use super::channel_sums::channel_sums;
 use super::correlation::{Correlation, Scratch};
-use super::microkernel::{FEW, Isa};
+use super::microkernel::FEW;
 use super::padded::Planes;
 use super::weight_sums::{Factor, Task, WeightSums};
+use crate::dispatch::Token;
 
 /// The largest number of groups of images, of which each is computed on one thread.
 const MAX_GROUPS: usize = 64;
-
-/// The shape of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Conv2dShape {
-    /// Images in a batch.
-    pub batch: usize,
-    /// Channels of the input.
-    pub in_channels: usize,
-    /// Channels of the output.
-    pub out_channels: usize,
-    /// Rows of the input.
-    pub height: usize,
-    /// Columns of the input.
-    pub width: usize,
-    /// Rows and columns of the kernel; odd.
-    pub kernel: usize,
-    /// Input samples from one output to the next.
-    pub stride: usize,
-    /// What is beyond the image.
-    pub padding: Padding,
-}
-
-impl Conv2dShape {
-    /// Rows of the output.
-    pub fn output_height(&self) -> usize {
-        self.height.div_ceil(self.stride)
-    }
-
-    /// Columns of the output.
-    pub fn output_width(&self) -> usize {
-        self.width.div_ceil(self.stride)
-    }
-
-    /// Elements of the input, `batch x in_channels x height x width`.
-    pub fn input_len(&self) -> usize {
-        self.batch * self.image_len()
-    }
-
-    /// Elements of the output, `batch x out_channels x output_height x output_width`.
-    pub fn output_len(&self) -> usize {
-        self.batch * self.output_image_len()
-    }
-
-    /// Elements of the weights, `out_channels x in_channels x kernel x kernel`.
-    pub fn weight_len(&self) -> usize {
-        self.out_channels * self.in_channels * self.kernel * self.kernel
-    }
-
-    /// Rows and columns of the kernel before its centre.
-    fn centre(&self) -> isize {
-        (self.kernel / 2) as isize
-    }
-
-    /// The stride; one beyond the image is as good as one to its end.
-    fn step(&self) -> usize {
-        self.stride.min(self.height.max(self.width))
-    }
-
-    fn image_len(&self) -> usize {
-        self.in_channels * self.height * self.width
-    }
-
-    fn output_image_len(&self) -> usize {
-        self.out_channels * self.output_plane()
-    }
-
-    /// Samples of one channel of the output.
-    fn output_plane(&self) -> usize {
-        self.output_height() * self.output_width()
-    }
-
-    fn check(&self) -> Result<(), ShapeError> {
-        let Self {
-            batch,
-            in_channels,
-            out_channels,
-            height,
-            width,
-            kernel,
-            stride,
-            ..
-        } = *self;
-        if [
-            batch,
-            in_channels,
-            out_channels,
-            height,
-            width,
-            kernel,
-            stride,
-        ]
-        .contains(&0)
-        {
-            return Err(ShapeError::Zero(*self));
-        }
-        if kernel % 2 == 0 {
-            return Err(ShapeError::EvenKernel(kernel));
-        }
-        let fits = |factors: &[usize]| {
-            let bytes = factors
-                .iter()
-                .try_fold(4usize, |product, n| product.checked_mul(*n));
-            bytes.is_some_and(|bytes| bytes <= isize::MAX as usize / 64)
-        };
-        // Blocks of a row of outputs are addressed with 32 bits.
-        let block = width
-            .checked_add(2 * kernel)
-            .and_then(|columns| columns.checked_mul(kernel.max(32) * 64));
-        let addressed = block.is_some_and(|block| u32::try_from(block).is_ok());
-        let in_bounds = addressed
-            && fits(&[batch, in_channels, height, width])
-            && fits(&[batch, out_channels, height, width])
-            && fits(&[out_channels, in_channels, kernel, kernel])
-            && fits(&[in_channels, kernel, kernel, width]);
-        if in_bounds {
-            Ok(())
-        } else {
-            Err(ShapeError::TooLarge(*self))
-        }
-    }
-}
 
 /// A convolution of one shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -161,16 +46,6 @@ pub struct Conv2d {
     turned: bool,
     /// Images of a group: the images of one group are computed one after another.
     group: usize,
-}
-
-/// The input samples that are one distance from a multiple of the stride, and the gradient by them.
-#[derive(Clone, Debug, PartialEq)]
-struct Phase {
-    correlation: Correlation,
-    /// Of the padded input, the first row and column that are computed.
-    first: [usize; 2],
-    /// Rows and columns from a multiple of the stride.
-    distance: [usize; 2],
 }
 
 /// Memory of a convolution; made by [`Conv2d::workspace`]. What it holds does not matter.
@@ -189,7 +64,7 @@ impl Conv2d {
     /// [`ShapeError`] names what is wrong with the shape.
     pub fn new(shape: Conv2dShape) -> Result<Self, ShapeError> {
         shape.check()?;
-        let isa = Isa::detect();
+        let token = Token::best();
         let input = Planes {
             channels: shape.in_channels,
             height: shape.height,
@@ -200,7 +75,7 @@ impl Conv2d {
         let size = [shape.output_height(), shape.output_width()];
         let kernel = shape.kernel;
         let forward = Correlation::new(
-            isa,
+            token,
             input,
             shape.out_channels,
             [kernel; 2],
@@ -210,7 +85,7 @@ impl Conv2d {
         );
         let by_input = (0..shape.step())
             .flat_map(|y| (0..shape.step()).map(move |x| [y, x]))
-            .filter_map(|distance| Phase::new(isa, &shape, distance))
+            .filter_map(|distance| Phase::new(token, &shape, distance))
             .collect();
         let turned = shape.step() == 1 && shape.out_channels <= FEW && shape.in_channels > FEW;
         let output = Planes {
@@ -241,7 +116,7 @@ impl Conv2d {
             shape,
             forward,
             by_input,
-            by_weight: WeightSums::new(isa, shape.batch, a, b, kernel, shape.step(), places),
+            by_weight: WeightSums::new(token, shape.batch, a, b, kernel, shape.step(), places),
             turned,
             group: shape.batch.div_ceil(MAX_GROUPS),
         })
@@ -470,93 +345,5 @@ impl Conv2d {
                 self.shape
             );
         }
-    }
-}
-
-impl Phase {
-    /// `None` where no tap sees the phase's samples, or there are none.
-    fn new(isa: Isa, shape: &Conv2dShape, distance: [usize; 2]) -> Option<Self> {
-        let (step, kernel) = (shape.step(), shape.kernel);
-        let centre = kernel / 2;
-        let output = [shape.output_height(), shape.output_width()];
-        let input = [shape.height, shape.width];
-        let mut first = [0; 2];
-        let (mut taps, mut size, mut origin) = ([0; 2], [0; 2], [0; 2]);
-        for axis in 0..2 {
-            // Samples `step * u + distance` of the padded input, from the first to the end.
-            let (begin, end) = match shape.padding {
-                Padding::Zero => (centre, centre + input[axis]),
-                Padding::Replicate => (0, (output[axis] - 1) * step + kernel),
-            };
-            let u = [begin, end].map(|at| at.saturating_sub(distance[axis]).div_ceil(step));
-            taps[axis] = kernel.saturating_sub(distance[axis]).div_ceil(step);
-            size[axis] = u[1] - u[0];
-            if taps[axis] == 0 || size[axis] == 0 {
-                return None;
-            }
-            first[axis] = u[0];
-            origin[axis] = u[0] as isize - (taps[axis] - 1) as isize;
-        }
-        let output = Planes {
-            channels: shape.out_channels,
-            height: output[0],
-            width: output[1],
-            padding: Padding::Zero,
-        };
-        let correlation = Correlation::new(isa, output, shape.in_channels, taps, 1, origin, size);
-        Some(Self {
-            correlation,
-            first,
-            distance,
-        })
-    }
-
-    fn pack(&self, shape: &Conv2dShape, weight: &[f32], packed: &mut [f32]) {
-        let (kernel, inputs, step) = (shape.kernel, shape.in_channels, shape.step());
-        let [rows, columns] = self.correlation.taps;
-        let [y, x] = self.distance;
-        let at = |c: usize, o: usize, i: usize, j: usize| {
-            let (i, j) = (y + step * (rows - 1 - i), x + step * (columns - 1 - j));
-            ((o * inputs + c) * kernel + i) * kernel + j
-        };
-        self.correlation.pack(weight, at, packed);
-    }
-
-    /// Adds the gradient by the phase's samples.
-    fn run(
-        &self,
-        shape: &Conv2dShape,
-        scratch: &mut Scratch,
-        doutput: &[f32],
-        packed: &[f32],
-        dinput: &mut [f32],
-    ) {
-        let (height, width, step) = (shape.height, shape.width, shape.step());
-        let place =
-            |axis: usize| (step * self.first[axis] + self.distance[axis]) as isize - shape.centre();
-        let (top, left) = (place(0), place(1));
-        // Columns before the image, and where the first in it goes.
-        let before = (-left).max(0) as usize;
-        let before = before.div_ceil(step);
-        let start = (left + (before * step) as isize) as usize;
-        let run = &self.correlation;
-        run.run(
-            scratch,
-            doutput,
-            packed,
-            |_| 0.0,
-            |c, y, mut sums| {
-                let row = top + (y * step) as isize;
-                let row = row.clamp(0, height as isize - 1) as usize;
-                let dinput = &mut dinput[(c * height + row) * width..][..width];
-                sums.by_ref().take(before).for_each(|sum| dinput[0] += sum);
-                let inside = width.saturating_sub(start).div_ceil(step);
-                let samples = dinput.iter_mut().skip(start).step_by(step);
-                for (sample, sum) in samples.zip(sums.by_ref().take(inside)) {
-                    *sample += sum;
-                }
-                sums.for_each(|sum| dinput[width - 1] += sum);
-            },
-        );
     }
 }

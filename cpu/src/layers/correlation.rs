@@ -4,7 +4,7 @@
 //! `out[l](y, x) = init[l] + sum_{c,i,j} w[l][c](i, j) source[c](stride y + i + row, stride x + j + column)`
 //!
 //! Nothing is copied per tap. The source is laid out once with its border, so that the samples
-//! which neighbouring outputs see under one tap are neighbours, and a kernel ([`Isa`]) adds up a tile
+//! which neighbouring outputs see under one tap are neighbours, and a kernel ([`super::microkernel`]) adds up a tile
 //! of outputs in registers while it runs along a table of the taps' places. With more than
 //! [`FEW`] output channels these are the lanes; with fewer, the columns are.
 //!
@@ -14,8 +14,9 @@
 use std::ops::Range;
 
 use super::border::Padding;
-use super::microkernel::{FEW, Isa, VECTORS};
+use super::microkernel::{FEW, VECTORS};
 use super::padded::{Planes, Rectangle};
+use crate::dispatch::Token;
 
 /// Products of a sum that are added up at once, the depth of a block: with two vectors of 16 lanes,
 /// 256 KiB of weights.
@@ -38,7 +39,7 @@ pub(super) struct Correlation {
     pub(super) origin: [isize; 2],
     /// Rows and columns of the output.
     pub(super) size: [usize; 2],
-    isa: Isa,
+    token: Token,
     /// Output rows of a block.
     block_rows: usize,
     /// Source channels of a block.
@@ -65,7 +66,7 @@ impl Scratch {
 
 impl Correlation {
     pub(super) fn new(
-        isa: Isa,
+        token: Token,
         source: Planes,
         outputs: usize,
         taps: [usize; 2],
@@ -82,7 +83,7 @@ impl Correlation {
             stride,
             origin,
             size,
-            isa,
+            token,
             block_rows: 1,
             block_channels: channels,
             offsets: Vec::new(),
@@ -127,7 +128,7 @@ impl Correlation {
 
     /// Columns of the sums where they are lanes.
     fn planar_columns(&self) -> usize {
-        self.size[1].next_multiple_of(self.isa.lanes())
+        self.size[1].next_multiple_of(self.token.lanes())
     }
 
     /// Sums of one output row.
@@ -135,14 +136,14 @@ impl Correlation {
         if self.few() {
             self.outputs * self.planar_columns()
         } else {
-            self.outputs.next_multiple_of(self.isa.lanes()) * self.size[1]
+            self.outputs.next_multiple_of(self.token.lanes()) * self.size[1]
         }
     }
 
     fn scratch_lens(&self) -> [usize; 2] {
         // A planar tile reads whole vectors, beyond the last row.
         let source = self.block_channels * self.source_rows() * self.pitch();
-        let beyond = if self.few() { self.isa.lanes() } else { 0 };
+        let beyond = if self.few() { self.token.lanes() } else { 0 };
         [source + beyond, self.block_rows * self.sums_of_row()]
     }
 
@@ -153,7 +154,7 @@ impl Correlation {
 
     /// The panels of output channels: the first, and the lanes of the panel.
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        panels(self.isa, self.outputs)
+        panels(self.token, self.outputs)
     }
 
     /// Length of the weights as the kernels read them.
@@ -281,7 +282,7 @@ impl Correlation {
     ) {
         let kernel = self.taps[0] * self.taps[1];
         let columns = self.size[1];
-        let tile = even(columns, self.isa.rows());
+        let tile = even(columns, self.token.rows());
         let sums_pitch = rows.len() * columns;
         for (first, lanes) in self.panels() {
             let packed = &packed[first * self.depth() + channels.start * kernel * lanes..];
@@ -295,7 +296,8 @@ impl Correlation {
                         let weights = &packed[k * lanes..][..offsets.len() * lanes];
                         let source = &source[t * tile..];
                         let pixels = sums.len() / lanes;
-                        self.isa.interleaved(pixels, offsets, source, weights, sums);
+                        self.token
+                            .interleaved(pixels, offsets, source, weights, sums);
                         k += offsets.len();
                     }
                 }
@@ -311,7 +313,7 @@ impl Correlation {
         rows: Range<usize>,
     ) {
         let kernel = self.taps[0] * self.taps[1];
-        let (columns, n) = (self.planar_columns(), self.isa.lanes());
+        let (columns, n) = (self.planar_columns(), self.token.lanes());
         let packed = &packed[channels.start * kernel * self.outputs..];
         for (r, y) in rows.clone().enumerate() {
             let seen = self.seen(y, channels.len());
@@ -323,7 +325,8 @@ impl Correlation {
                 let mut k = seen.start;
                 for offsets in self.offsets(channels.len(), seen.clone()) {
                     let weights = &packed[k * self.outputs..][..offsets.len() * self.outputs];
-                    self.isa.planar(size, offsets, &source[x..], weights, sums);
+                    self.token
+                        .planar(size, offsets, &source[x..], weights, sums);
                     k += offsets.len();
                 }
             }
@@ -389,8 +392,11 @@ pub(super) type Line<'a> = std::iter::StepBy<std::slice::Iter<'a, f32>>;
 
 /// The panels that `channels` are cut into: the first channel of each and its lanes, one or
 /// [`VECTORS`] vectors; a few channels are a panel without lanes beyond them.
-pub(super) fn panels(isa: Isa, channels: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
-    let n = isa.lanes();
+pub(super) fn panels(
+    token: Token,
+    channels: usize,
+) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let n = token.lanes();
     (0..channels).step_by(VECTORS * n).map(move |first| {
         let left = channels - first;
         let lanes = if channels <= FEW {

@@ -15,8 +15,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::correlation::even;
-use super::microkernel::{Isa, VECTORS};
+use super::microkernel::VECTORS;
 use super::padded::{Planes, Rectangle};
+use crate::dispatch::Token;
 
 /// Channels of `a` in a task.
 const CHUNK: usize = 64;
@@ -50,7 +51,7 @@ pub(super) struct WeightSums {
     stride: usize,
     /// Rows and columns of the places.
     size: [usize; 2],
-    isa: Isa,
+    token: Token,
     images: usize,
     /// Images of a group.
     group: usize,
@@ -73,7 +74,7 @@ pub(super) struct Task {
 
 impl WeightSums {
     pub(super) fn new(
-        isa: Isa,
+        token: Token,
         images: usize,
         a: Factor,
         b: Factor,
@@ -88,7 +89,7 @@ impl WeightSums {
             kernel,
             stride,
             size,
-            isa,
+            token,
             images,
             group: images,
             chunk,
@@ -120,12 +121,12 @@ impl WeightSums {
     }
 
     fn lanes(&self) -> usize {
-        self.b.planes.channels.next_multiple_of(self.isa.lanes())
+        self.b.planes.channels.next_multiple_of(self.token.lanes())
     }
 
     /// The panels of `b`'s channels, the first channel and the lanes of each.
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (n, channels) = (self.isa.lanes(), self.b.planes.channels);
+        let (n, channels) = (self.token.lanes(), self.b.planes.channels);
         (0..channels).step_by(VECTORS * n).map(move |first| {
             let left = channels - first;
             (first, left.next_multiple_of(n).min(VECTORS * n))
@@ -192,7 +193,7 @@ impl WeightSums {
             }
         });
         let sums = &*sums;
-        let panel = VECTORS * self.isa.lanes();
+        let panel = VECTORS * self.token.lanes();
         let sum = |[l, c, i, j]: [usize; 4]| {
             let chunk = c / self.chunk;
             let channels = chunks[chunk].len();
@@ -271,7 +272,7 @@ impl WeightSums {
         }
 
         let stretch = kernel * channels.len();
-        let tile = even(stretch, self.isa.rows());
+        let tile = even(stretch, self.token.rows());
         for (first, lanes) in self.panels() {
             let b = &task.b[first * images * places..][..images * places * lanes];
             let sums = &mut task.sums[first * kernel * stretch..][..lanes * kernel * stretch];
@@ -279,7 +280,7 @@ impl WeightSums {
                 for (t, sums) in sums.chunks_mut(tile * lanes).enumerate() {
                     let a = &task.a[i * columns * channels.len() + t * tile..];
                     let offsets = &task.offsets[..images * places];
-                    self.isa
+                    self.token
                         .interleaved(sums.len() / lanes, offsets, a, b, sums);
                 }
             }
