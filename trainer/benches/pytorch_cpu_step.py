@@ -71,7 +71,7 @@ def autoencoder(filters, side):
     layers += [torch.nn.Unflatten(1, (widths[3], smallest, smallest))]
     for ins, outs in zip(widths[:0:-1], widths[-2::-1]):
         layers += [torch.nn.ConvTranspose2d(ins, outs, 5, stride=2, padding=2, output_padding=1), relu()]
-    return torch.nn.Sequential(*layers[:-1])
+    return torch.nn.Sequential(*layers[:-1], torch.nn.Sigmoid())
 
 
 def step_of(network, images, side, loss, memory_format):

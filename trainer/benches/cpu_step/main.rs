@@ -12,7 +12,6 @@
     reason = "a program whose result is a table"
 )]
 
-mod autoencoder;
 mod convolutions;
 mod pytorch;
 
@@ -20,11 +19,11 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use msssim_trainer::autoencoder::Shape;
 use msssim_trainer::backend::{Backend, ImageBatch, cpu::Cpu};
 use msssim_trainer::loss::{Loss, PlannedLoss};
 use msssim_trainer::training::{BatchSource, Configuration, Training};
 
-use autoencoder::Autoencoder;
 use pytorch::Pytorch;
 
 type Failure = Box<dyn std::error::Error>;
@@ -113,13 +112,22 @@ fn step_of(
     side: usize,
     loss: Loss,
 ) -> Result<Box<dyn FnMut() -> Result<(), Failure>>, Failure> {
-    if let Some(filters) = filters {
-        let mut network = Autoencoder::new(images, side, filters, loss)?;
-        return Ok(Box::new(move || network.step()));
-    }
-    let mut configuration = Configuration::new(loss, 1 << 20, 1);
-    configuration.patches.batch = images;
-    configuration.patches.side = side;
+    let configuration = match filters {
+        None => {
+            let mut configuration = Configuration::new(loss, 1 << 20, 1);
+            configuration.patches.batch = images;
+            configuration.patches.side = side;
+            configuration
+        }
+        Some(width) => {
+            let shape = Shape {
+                side,
+                width,
+                ..Shape::PAPER
+            };
+            Configuration::autoencoder(shape, images, loss, 1 << 20, 1)
+        }
+    };
     let mut training = Training::new(&Cpu, configuration)?;
     Ok(Box::new(move || Ok(training.step(&mut Waves).map(drop)?)))
 }
