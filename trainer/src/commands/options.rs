@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use super::progress::say;
-use super::run_options::{RunOptions, check_device};
+use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
 use crate::device::{Choice, Precision};
 use crate::evaluation::Channels;
 use crate::experiment::{Experiment, OptimizerName};
@@ -53,10 +52,6 @@ pub(super) struct ExperimentOptions {
 impl ExperimentOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Experiment, test: &[PathBuf]) -> Experiment {
-        let device = self.device.map(Choice::resolve);
-        if let Some((_, Some(words))) = &device {
-            say(words);
-        }
         Experiment {
             seed: self.seed.unwrap_or(known.seed),
             steps: self.steps.unwrap_or(known.steps),
@@ -67,7 +62,7 @@ impl ExperimentOptions {
             optimizer: self.optimizer.unwrap_or(known.optimizer),
             learning_rate: self.learning_rate.or(known.learning_rate),
             train: self.train.clone().or_else(|| known.train.clone()),
-            device: device.map_or(known.device, |(device, _)| device),
+            device: resolved(self.device).unwrap_or(known.device),
             precision: self.precision.unwrap_or(known.precision),
             test: if test.is_empty() {
                 known.test.clone()
@@ -91,64 +86,29 @@ impl ExperimentOptions {
 
 /// Refuses numbers that no run can be made of.
 fn check(experiment: &Experiment) -> Result<(), Failure> {
-    let refuse =
-        |option: &str, must: &str| Err(Failure::Message(format!("{option} must be {must}")));
     if experiment.scale < 2 || experiment.scale > 16 {
-        return refuse("--scale", "2 to 16");
+        return refuse("scale", "2 to 16");
     }
-    if experiment.steps == 0 {
-        return refuse("--steps", "at least 1");
-    }
-    if !(1..=4096).contains(&experiment.batch) {
-        return refuse("--batch", "1 to 4096");
-    }
+    check_training(experiment.steps, experiment.batch, experiment.learning_rate)?;
     if !(8..=1024).contains(&experiment.patch) {
-        return refuse("--patch", "8 to 1024");
-    }
-    if experiment
-        .learning_rate
-        .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
-    {
-        return refuse("--learning-rate", "above 0");
+        return refuse("patch", "8 to 1024");
     }
     if matches!(experiment.channels, Channels::Grey | Channels::Rgb) {
-        return refuse("--channels", "y or ycbcr");
+        return refuse("channels", "y or ycbcr");
     }
-    check_device(experiment.device, experiment.precision)?;
-    Ok(())
+    check_device(experiment.device, experiment.precision)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, FromArgMatches};
-
     use crate::device::DeviceName;
 
     use super::*;
+    use crate::commands::run_options::tests::stated_defaults;
 
-    /// The help text states the defaults, which are written elsewhere.
     #[test]
     fn stated_defaults_are_the_defaults() {
-        let command = ExperimentOptions::augment_args(Command::new("test"));
-        let mut stated = vec!["test".to_owned()];
-        for argument in command.get_arguments() {
-            let help = argument
-                .get_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            let value = help
-                .split("[default: ")
-                .nth(1)
-                .map(|rest| rest.trim_end_matches(']'));
-            if let (Some(name), Some(value)) = (argument.get_long(), value)
-                && !value.contains(' ')
-            {
-                stated.push(format!("--{name}={value}"));
-            }
-        }
-        assert_eq!(stated.len(), 10, "{stated:?}");
-        let matches = command.get_matches_from(stated);
-        let options = ExperimentOptions::from_arg_matches(&matches).unwrap();
+        let options: ExperimentOptions = stated_defaults(9);
         let defaults = Experiment::default();
         let other = Experiment {
             steps: 0,

@@ -12,7 +12,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use super::progress::say;
-use super::run_options::{RunOptions, check_device};
+use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
 use super::train::{Job, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{features, reconstruct};
@@ -75,10 +75,6 @@ pub(super) struct RepresentationOptions {
 impl RepresentationOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Representations) -> Representations {
-        let device = self.device.map(Choice::resolve);
-        if let Some((_, Some(words))) = &device {
-            say(words);
-        }
         let known = if self.full {
             known.clone().full()
         } else {
@@ -99,7 +95,7 @@ impl RepresentationOptions {
             },
             train: self.train.clone().or(known.train),
             test: self.test.clone().or(known.test),
-            device: device.map_or(known.device, |(device, _)| device),
+            device: resolved(self.device).unwrap_or(known.device),
             precision: known.precision,
         }
     }
@@ -107,26 +103,20 @@ impl RepresentationOptions {
 
 /// Refuses numbers that no run can be made of.
 fn check(experiment: &Representations) -> Result<(), Failure> {
-    let refuse =
-        |option: &str, must: &str| Err(Failure::Message(format!("--{option} must be {must}")));
     if let Some((name, must)) = experiment.shape().fault() {
         return refuse(name, must);
     }
     if experiment.bottleneck == 0 {
         return refuse("bottleneck", "at least 1");
     }
-    if experiment.steps == 0 {
-        return refuse("steps", "at least 1");
-    }
     if !(1..=1000).contains(&experiment.splits) {
         return refuse("splits", "1 to 1000");
     }
-    if !(1..=4096).contains(&experiment.batch) {
-        return refuse("batch", "1 to 4096");
-    }
-    if !(experiment.learning_rate > 0.0 && experiment.learning_rate.is_finite()) {
-        return refuse("learning-rate", "above 0");
-    }
+    check_training(
+        experiment.steps,
+        experiment.batch,
+        Some(experiment.learning_rate),
+    )?;
     let repeated = (1..experiment.loss.len()).any(|i| {
         let (before, rest) = experiment.loss.split_at(i);
         before.contains(&rest[0])
@@ -319,29 +309,12 @@ fn in_unit_range(samples: &[u8]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, FromArgMatches};
-
     use super::*;
+    use crate::commands::run_options::tests::stated_defaults;
 
-    /// The help text states the defaults, which are written elsewhere.
     #[test]
     fn stated_defaults_are_the_defaults() {
-        let command = RepresentationOptions::augment_args(Command::new("test"));
-        let mut stated = vec!["test".to_owned()];
-        for argument in command.get_arguments() {
-            let help = argument.get_help().map(ToString::to_string);
-            let help = help.unwrap_or_default();
-            let value = help.split("[default: ").nth(1);
-            let value = value.map(|rest| rest.trim_end_matches(']'));
-            if let (Some(name), Some(value)) = (argument.get_long(), value)
-                && !value.contains(' ')
-            {
-                stated.push(format!("--{name}={value}"));
-            }
-        }
-        assert_eq!(stated.len(), 9, "{stated:?}");
-        let matches = command.get_matches_from(stated);
-        let options = RepresentationOptions::from_arg_matches(&matches).unwrap();
+        let options: RepresentationOptions = stated_defaults(8);
         let defaults = Representations::default();
         let other = Representations {
             seed: 0,

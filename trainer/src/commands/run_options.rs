@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use super::progress::say;
-use crate::device::{DeviceName, Precision};
+use crate::device::{Choice, DeviceName, Precision};
 use crate::run_folder::{self, RunFolder};
 
 /// Where a run goes, whether it is a new one, and where its options come from.
@@ -79,6 +79,34 @@ impl RunOptions {
     }
 }
 
+/// The refusal of an option's value, with what it must be.
+pub(super) fn refuse(option: &str, must: &str) -> Result<(), Failure> {
+    Err(Failure::Message(format!("--{option} must be {must}")))
+}
+
+/// Refuses numbers that no training can be made of; `rate` is the learning rate, where one is given.
+pub(super) fn check_training(steps: u64, batch: usize, rate: Option<f64>) -> Result<(), Failure> {
+    if steps == 0 {
+        return refuse("steps", "at least 1");
+    }
+    if !(1..=4096).contains(&batch) {
+        return refuse("batch", "1 to 4096");
+    }
+    if rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return refuse("learning-rate", "above 0");
+    }
+    Ok(())
+}
+
+/// The device that was asked for, if any; what was chosen for the user is said.
+pub(super) fn resolved(device: Option<Choice>) -> Option<DeviceName> {
+    let (device, words) = device?.resolve();
+    if let Some(words) = words {
+        say(&words);
+    }
+    Some(device)
+}
+
 /// Refuses a device that is not there, before a folder is made for a run that cannot begin.
 pub(super) fn check_device(device: DeviceName, precision: Precision) -> Result<(), Failure> {
     match device {
@@ -89,5 +117,30 @@ pub(super) fn check_device(device: DeviceName, precision: Precision) -> Result<(
         DeviceName::Cuda => msssim_cuda::Device::probe()
             .map(drop)
             .map_err(|error| Failure::Message(format!("--device cuda: {error}"))),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::{Args, Command};
+
+    /// Options given every default that their help text states, which are written elsewhere: as many as
+    /// `expected`.
+    pub(in super::super) fn stated_defaults<O: Args>(expected: usize) -> O {
+        let command = O::augment_args(Command::new("test"));
+        let mut stated = vec!["test".to_owned()];
+        for argument in command.get_arguments() {
+            let help = argument.get_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            let value = help.split("[default: ").nth(1);
+            let value = value.map(|rest| rest.trim_end_matches(']'));
+            if let (Some(name), Some(value)) = (argument.get_long(), value)
+                && !value.contains(' ')
+            {
+                stated.push(format!("--{name}={value}"));
+            }
+        }
+        assert_eq!(stated.len() - 1, expected, "{stated:?}");
+        O::from_arg_matches(&command.get_matches_from(stated)).expect("options")
     }
 }
