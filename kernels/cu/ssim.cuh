@@ -1,7 +1,8 @@
 // The SSIM formula at one pixel: local moments in, terms and their partial derivatives out.
 //
-// The twin of core's `ssim.rs`: the same names and the same order of operations. With samples scaled
-// to [0, 1], s = x + y - 1 and d = x - y,
+// The twin of core's `ssim.rs`: the same names and formulas. (There cs and its derivatives take one division,
+// here two: by one, `gradient_u8` would need a register more than sm_100 has for it.) With samples scaled to
+// [0, 1], s = x + y - 1 and d = x - y,
 //
 //   Vs = E[s^2] - E[s]^2,  Vd = E[d^2] - E[d]^2,  u = E[s] + 1
 //   cs = (Vs - Vd + 2 C2) / (Vs + Vd + 2 C2)
