@@ -80,8 +80,7 @@ impl Scorer {
     /// the region that `mask`, the weights of an image's pixels, leaves.
     ///
     /// # Errors
-    /// [`ScoreError::Metric`] for what does not fit; [`ScoreError::Device`], also for masks on a
-    /// CUDA device.
+    /// [`ScoreError::Metric`] for what does not fit, [`ScoreError::Device`].
     pub fn scores(
         &self,
         params: &Params,
@@ -101,15 +100,17 @@ impl Scorer {
                 let mask = metric.plan().mask(weights, &mut memory)?;
                 metric.score_region(&mut workspace, x, y, &mask)
             })?),
-            Self::Cuda { .. } if mask.is_some() => {
-                Err(ScoreError::Device(msssim_cuda::Error::Unsupported {
-                    what: "masks",
-                }))
-            }
             Self::Cuda { device, stream } => {
                 // Channels with scores of their own are images of one channel: the batch has a score for each.
                 let together = together(params, reference.len());
                 let metric = msssim_cuda::MsSsim::new(size, together, params)?;
+                let (metric, mask) = match mask {
+                    None => (metric, None),
+                    Some(weights) => {
+                        let metric = metric.general();
+                        (metric, Some(metric.mask(stream, &[*weights])?))
+                    }
+                };
                 let images = reference.len() / together;
                 let mut workspace = metric.workspace(device, stream, images, Pass::Score)?;
                 let upload = |planes: &[Plane<'_>]| {
@@ -123,7 +124,11 @@ impl Scorer {
                 };
                 let (x, y) = (upload(reference)?, upload(distorted)?);
                 let [x, y] = [&x, &y].map(|samples| Images::planar(samples.as_view()));
-                Ok(metric.score(&mut workspace, &x, &y)?.to_vec())
+                let scores = match &mask {
+                    None => metric.score(&mut workspace, &x, &y)?,
+                    Some(mask) => metric.score_region(&mut workspace, &x, &y, mask)?,
+                };
+                Ok(scores.to_vec())
             }
         }
     }

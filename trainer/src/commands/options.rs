@@ -62,7 +62,7 @@ impl ExperimentOptions {
             optimizer: self.optimizer.unwrap_or(known.optimizer),
             learning_rate: self.learning_rate.or(known.learning_rate),
             train: self.train.clone().or_else(|| known.train.clone()),
-            device: resolved(self.device).unwrap_or(known.device),
+            device: self.device.map_or(known.device, resolved),
             precision: self.precision.unwrap_or(known.precision),
             test: if test.is_empty() {
                 known.test.clone()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::test_sets;
 use super::progress::say;
-use super::run_options::{RunOptions, check_device};
+use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
 use super::train::{Job, Trained, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{Model, reconstruct};
@@ -39,7 +39,7 @@ pub(super) struct ReconstructionOptions {
     /// Seed of weights, crops, noise and procedural images [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Updates of the weights, for each loss [default: 1500]
+    /// Updates of the weights, for each loss [default: 5000]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Crops in a batch [default: 32]
@@ -74,10 +74,6 @@ pub(super) struct ReconstructionOptions {
 impl ReconstructionOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Reconstruction, test: &[PathBuf]) -> Reconstruction {
-        let device = self.device.map(Choice::resolve);
-        if let Some((_, Some(words))) = &device {
-            say(words);
-        }
         let known = if self.full {
             known.clone().full()
         } else {
@@ -99,7 +95,7 @@ impl ReconstructionOptions {
             } else {
                 test.to_vec()
             },
-            device: device.map_or(known.device, |(device, _)| device),
+            device: self.device.map_or(known.device, resolved),
             precision: known.precision,
         }
     }
@@ -118,21 +114,10 @@ impl ReconstructionOptions {
 
 /// Refuses numbers that no run can be made of.
 fn check(experiment: &Reconstruction) -> Result<(), Failure> {
-    let refuse =
-        |option: &str, must: &str| Err(Failure::Message(format!("--{option} must be {must}")));
     if let Some((name, must)) = experiment.shape().fault() {
         return refuse(name, must);
     }
-    if experiment.steps == 0 {
-        return refuse("steps", "at least 1");
-    }
-    if !(1..=4096).contains(&experiment.batch) {
-        return refuse("batch", "1 to 4096");
-    }
-    let positive = |rate: f64| rate > 0.0 && rate.is_finite();
-    if experiment.learning_rate.is_some_and(|rate| !positive(rate)) {
-        return refuse("learning-rate", "above 0");
-    }
+    check_training(experiment.steps, experiment.batch, experiment.learning_rate)?;
     if !(experiment.kl_weight >= 0.0 && experiment.kl_weight.is_finite()) {
         return refuse("kl-weight", "at least 0");
     }
@@ -307,29 +292,12 @@ fn validate(
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, FromArgMatches};
-
     use super::*;
+    use crate::commands::run_options::tests::stated_defaults;
 
-    /// The help text states the defaults, which are written elsewhere.
     #[test]
     fn stated_defaults_are_the_defaults() {
-        let command = ReconstructionOptions::augment_args(Command::new("test"));
-        let mut stated = vec!["test".to_owned()];
-        for argument in command.get_arguments() {
-            let help = argument.get_help().map(ToString::to_string);
-            let help = help.unwrap_or_default();
-            let value = help.split("[default: ").nth(1);
-            let value = value.map(|rest| rest.trim_end_matches(']'));
-            if let (Some(name), Some(value)) = (argument.get_long(), value)
-                && !value.contains(' ')
-            {
-                stated.push(format!("--{name}={value}"));
-            }
-        }
-        assert_eq!(stated.len(), 10, "{stated:?}");
-        let matches = command.get_matches_from(stated);
-        let options = ReconstructionOptions::from_arg_matches(&matches).unwrap();
+        let options: ReconstructionOptions = stated_defaults(9);
         let defaults = Reconstruction::default();
         let other = Reconstruction {
             seed: 0,

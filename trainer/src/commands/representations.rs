@@ -95,7 +95,7 @@ impl RepresentationOptions {
             },
             train: self.train.clone().or(known.train),
             test: self.test.clone().or(known.test),
-            device: resolved(self.device).unwrap_or(known.device),
+            device: self.device.map_or(known.device, resolved),
             precision: known.precision,
         }
     }

@@ -98,13 +98,13 @@ pub(super) fn check_training(steps: u64, batch: usize, rate: Option<f64>) -> Res
     Ok(())
 }
 
-/// The device that was asked for, if any; what was chosen for the user is said.
-pub(super) fn resolved(device: Option<Choice>) -> Option<DeviceName> {
-    let (device, words) = device?.resolve();
+/// The device that was asked for; what was chosen for the user is said.
+pub(super) fn resolved(choice: Choice) -> DeviceName {
+    let (device, words) = choice.resolve();
     if let Some(words) = words {
         say(&words);
     }
-    Some(device)
+    device
 }
 
 /// Refuses a device that is not there, before a folder is made for a run that cannot begin.

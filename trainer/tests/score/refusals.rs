@@ -71,17 +71,13 @@ fn devices_are_chosen_in_words() {
     }
 }
 
-/// What is not offered on a CUDA device is known without one.
+/// That maps are not offered on a CUDA device is known without one.
 #[test]
 fn what_is_the_cpus_alone_is_said() {
     let folder = images(&[180, 180]);
     let [a, b] = ["0.png", "1.png"].map(|name| folder.path().join(name));
     let map = folder.path().join("map.png");
-    let mask = grey(folder.path(), "mask.png", [180, 180], |_, j| j as u8);
-    for (more, words) in [
-        (&["--mask", text(&mask)][..], "masks"),
-        (&["--map", text(&map)], "maps"),
-    ] {
+    for (more, words) in [(&["--map", text(&map)][..], "maps")] {
         let with = |device| [&["score", text(&a), text(&b), "--device", device], more].concat();
         let refused = refusal(&with("cuda"));
         assert!(

@@ -8,7 +8,7 @@ use super::channels::Channels;
 use super::map::MapRequest;
 use super::mask::MaskImage;
 use super::pairs::Pair;
-use super::place::{self, Needs};
+use super::place;
 use crate::picture::Picture;
 use crate::scorer::{ScoreError, Scorer, means};
 
@@ -65,12 +65,8 @@ impl Comparer {
             )));
         }
         let mask = arguments.mask.as_deref().map(MaskImage::open).transpose()?;
-        let needs = Needs {
-            mask: mask.is_some(),
-            map: map.is_some(),
-        };
         Ok(Self {
-            scorer: place::of(arguments.device, needs)?,
+            scorer: place::of(arguments.device, map.is_some())?,
             params,
             preset: arguments.preset.name(),
             channels: arguments.channels,
