@@ -39,6 +39,16 @@ impl Optimizer {
         epsilon: 1e-8,
     };
 
+    /// [`Optimizer::ADAM`] with an epsilon of 1e-15. MS-SSIM is a product of five means: where images do not resemble
+    /// each other yet, its gradient by one of thousands of samples lies below 1e-8, and Adam's own epsilon would
+    /// hold it there.
+    pub const ADAM_OF_SMALL_GRADIENTS: Self = Self::Adam {
+        learning_rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-15,
+    };
+
     /// Dong, Loy, He and Tang (2016): momentum 0.9, rate 1e-4, for the last layer 1e-5.
     ///
     /// Their loss sums the squared error over an image's samples, where ours is the mean; the

@@ -221,6 +221,26 @@ impl<'b, B: Backend> Training<'b, B> {
         Self::plan(backend, configuration, &initial)
     }
 
+    /// Training from the beginning, with other weights than the configuration's own first ones.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    ///
+    /// # Panics
+    /// If the weights are another network's.
+    pub fn starting_at(
+        backend: &'b B,
+        configuration: Configuration,
+        start: &Parameters,
+    ) -> Result<Self, TrainingError> {
+        configuration.check()?;
+        assert!(
+            start.layout() == &configuration.architecture().layout(),
+            "weights of another network"
+        );
+        Self::plan(backend, configuration, start)
+    }
+
     /// Training from where `checkpoint` was written.
     ///
     /// A caller that wants more steps than planned changes the checkpoint's configuration.

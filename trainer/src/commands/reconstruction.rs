@@ -17,7 +17,7 @@ use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{Model, reconstruct};
 use crate::backend::cpu::Cpu;
 use crate::device::{Choice, DeviceName};
-use crate::experiment::reconstruction::{Data, RATES, Reconstruction};
+use crate::experiment::reconstruction::{Data, RATES, Reconstruction, START_RATE};
 use crate::loss::{Loss, PlannedLoss};
 use crate::parameters::Parameters;
 use crate::reconstruction::{Held, Reconstructed};
@@ -39,7 +39,7 @@ pub(super) struct ReconstructionOptions {
     /// Seed of weights, crops, noise and procedural images [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Updates of the weights, for each loss [default: 5000]
+    /// Updates of the weights, for each loss [default: 2500]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Crops in a batch [default: 32]
@@ -193,6 +193,30 @@ fn chosen(folder: &RunFolder) -> Result<Vec<Chosen>, Failure> {
     }
 }
 
+/// The weights that every loss begins with: of a network trained with MSE for a while.
+///
+/// MS-SSIM is a product over scales, and as good as constant where images do not resemble each other yet: a network
+/// that starts from noise may learn nothing from it for thousands of steps.
+fn start(
+    folder: &RunFolder,
+    experiment: &Reconstruction,
+    data: &Data,
+    stop: &AtomicBool,
+) -> Result<Parameters, Failure> {
+    let (loss, steps) = (Loss::Mse, experiment.start_steps());
+    let job = Job {
+        name: "start".to_owned(),
+        configuration: experiment.configuration(loss, START_RATE, steps),
+        device: experiment.device,
+        precision: experiment.precision,
+        path: folder.file("start.safetensors"),
+        events: false,
+        start: None,
+    };
+    let trained = train_job(folder, &job, data.source.clone(), stop)?;
+    Ok(trained.checkpoint.parameters)
+}
+
 /// Trains with one loss, at the rate that is best in a shorter run unless one is given.
 pub(super) fn train(
     folder: &RunFolder,
@@ -201,9 +225,10 @@ pub(super) fn train(
     data: &Data,
     stop: &AtomicBool,
 ) -> Result<Trained, Failure> {
+    let start = start(folder, experiment, data, stop)?;
     let rate = match experiment.learning_rate {
         Some(rate) => rate,
-        None => choose_rate(folder, experiment, loss, data, stop)?,
+        None => choose_rate(folder, experiment, loss, data, &start, stop)?,
     };
     let job = Job {
         name: loss.name().to_owned(),
@@ -212,6 +237,7 @@ pub(super) fn train(
         precision: experiment.precision,
         path: weights(folder, loss),
         events: true,
+        start: Some(start),
     };
     train_job(folder, &job, data.source.clone(), stop)
 }
@@ -222,6 +248,7 @@ fn choose_rate(
     experiment: &Reconstruction,
     loss: Loss,
     data: &Data,
+    start: &Parameters,
     stop: &AtomicBool,
 ) -> Result<f64, Failure> {
     let mut known = chosen(folder)?;
@@ -240,6 +267,7 @@ fn choose_rate(
             precision: experiment.precision,
             path,
             events: false,
+            start: Some(start.clone()),
         };
         let value = match train_job(folder, &job, data.source.clone(), stop) {
             Ok(trained) => {

@@ -229,6 +229,7 @@ impl Task<'_> {
             precision: experiment.precision,
             path: weights(of_split, loss),
             events: true,
+            start: None,
         };
         let trained = train_job(of_split, &job, source, stop).map_err(|failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(self.folder.path().to_owned()),

@@ -18,6 +18,7 @@ use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceName, Precision};
 use crate::experiment::Experiment;
 use crate::loss::Loss;
+use crate::parameters::Parameters;
 use crate::patches::{Loader, Source};
 use crate::run_folder::RunFolder;
 use crate::run_log::{self, Events};
@@ -145,6 +146,8 @@ pub(super) struct Job {
     pub(super) path: PathBuf,
     /// Whether its losses go to TensorBoard.
     pub(super) events: bool,
+    /// The weights that it begins with, if they are not those of its seed.
+    pub(super) start: Option<Parameters>,
 }
 
 impl Job {
@@ -157,6 +160,7 @@ impl Job {
             precision: experiment.precision,
             path: weights(folder, loss),
             events: true,
+            start: None,
         }
     }
 }
@@ -201,6 +205,7 @@ fn train_on<B: Backend>(
     let Job {
         configuration,
         path,
+        start,
         ..
     } = job;
     let (steps, batch) = (configuration.steps, configuration.patches.batch);
@@ -215,6 +220,8 @@ fn train_on<B: Backend>(
             )));
         }
         Training::resume(backend, &checkpoint)?
+    } else if let Some(start) = start {
+        Training::starting_at(backend, *configuration, start)?
     } else {
         Training::new(backend, *configuration)?
     };

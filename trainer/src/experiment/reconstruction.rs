@@ -20,7 +20,10 @@ const MEMORY: usize = 1 << 30;
 /// Learning rates that are tried for each loss.
 pub const RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
 
-/// A trial of a rate takes one in so many steps.
+/// The rate of the network that all begin with.
+pub const START_RATE: f64 = 1e-3;
+
+/// A trial of a rate, and the training of the network that all begin with, take one in so many steps.
 pub const TRIAL_SHARE: u64 = 5;
 
 /// Procedural images to train on when no folder is given; crops are cut from them.
@@ -70,7 +73,7 @@ impl Default for Reconstruction {
     fn default() -> Self {
         Self {
             seed: 1,
-            steps: 1500,
+            steps: 2500,
             batch: 32,
             model: Model::Conv,
             width: 24,
@@ -138,6 +141,11 @@ impl Reconstruction {
 
     /// The steps of a trial of a rate.
     pub fn trial_steps(&self) -> u64 {
+        self.steps.div_ceil(TRIAL_SHARE)
+    }
+
+    /// The steps of the network that all begin with.
+    pub fn start_steps(&self) -> u64 {
         self.steps.div_ceil(TRIAL_SHARE)
     }
 

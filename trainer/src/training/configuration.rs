@@ -116,7 +116,7 @@ impl Configuration {
                 symmetries: Symmetries::Mirror,
             },
             loss,
-            optimizer: Optimizer::ADAM,
+            optimizer: Optimizer::ADAM_OF_SMALL_GRADIENTS,
             schedule: Schedule::Cosine {
                 warm_up: steps / 50,
             },
