@@ -77,23 +77,23 @@ fn what_is_the_cpus_alone_is_said() {
     let folder = images(&[180, 180]);
     let [a, b] = ["0.png", "1.png"].map(|name| folder.path().join(name));
     let map = folder.path().join("map.png");
-    for (more, words) in [(&["--map", text(&map)][..], "maps")] {
-        let with = |device| [&["score", text(&a), text(&b), "--device", device], more].concat();
-        let refused = refusal(&with("cuda"));
-        assert!(
-            refused.contains(words) && refused.contains("use --device cpu or auto"),
-            "{refused}"
-        );
-        assert!(!map.exists(), "nothing is written");
-        let auto = run(&with("auto"));
-        assert!(auto.status.success(), "{more:?}");
-        let said = String::from_utf8(auto.stderr).unwrap();
-        assert!(
-            said.contains("computing on the CPU: ") && said.contains(words),
-            "{said}"
-        );
-        let _ = fs::remove_file(&map);
-    }
+    let with = |device| {
+        let map = ["--map", text(&map), "--device", device];
+        [&["score", text(&a), text(&b)], &map[..]].concat()
+    };
+    let refused = refusal(&with("cuda"));
+    assert!(
+        refused.contains("maps") && refused.contains("use --device cpu or auto"),
+        "{refused}"
+    );
+    assert!(!map.exists(), "nothing is written");
+    let auto = run(&with("auto"));
+    assert!(auto.status.success());
+    let said = String::from_utf8(auto.stderr).unwrap();
+    assert!(
+        said.contains("computing on the CPU: ") && said.contains("maps"),
+        "{said}"
+    );
 }
 
 #[test]
