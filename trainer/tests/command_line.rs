@@ -447,7 +447,7 @@ fn autoencoders_that_cannot_be_trained_are_named() {
     let reproduce = |more: &[&str]| {
         let command = ["reproduce", "reconstruction", "--out", text(&out)];
         let line = refusal(&[&command[..], more].concat());
-        let _ = fs::remove_dir_all(&out);
+        assert!(!out.exists(), "{more:?}: nothing is begun");
         line
     };
     for (option, value) in [
@@ -484,15 +484,23 @@ fn what_cannot_be_trained_or_measured_is_named() {
     let small = images(&[9, 9]);
     let train = |more: &[&str]| refusal(&[&["train", "sr", "--out", text(&out)], more].concat());
 
+    for command in [
+        ["train", "sr"],
+        ["train", "autoencoder"],
+        ["reproduce", "super-resolution"],
+        ["reproduce", "reconstruction"],
+        ["reproduce", "representations"],
+    ] {
+        let folders = ["--out", text(&out), "--train", text(empty.path())];
+        let line = refusal(&[&command[..], &folders].concat());
+        assert!(line.contains(text(empty.path())), "{line}");
+        assert!(!out.exists(), "{command:?}: nothing is begun");
+    }
     let line = train(&["--train", text(empty.path())]);
-    assert!(
-        line.contains("no image in this folder") && line.contains(text(empty.path())),
-        "{line}"
-    );
-    let _ = fs::remove_dir_all(&out);
+    assert!(line.contains("no image in this folder"), "{line}");
     let line = train(&["--train", text(small.path())]);
     assert!(line.contains("none of the 2 images"), "{line}");
-    let _ = fs::remove_dir_all(&out);
+    assert!(!out.exists(), "nothing is begun");
     for (option, value) in [
         ("--steps", "0"),
         ("--patch", "2"),

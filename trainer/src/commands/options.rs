@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
+use super::run_options::{RunOptions, check_device, check_training, refuse, resolved, say_skipped};
 use crate::device::{Choice, Precision};
 use crate::evaluation::Channels;
 use crate::experiment::{Experiment, OptimizerName};
+use crate::patches::Source;
 use crate::run_folder::RunFolder;
 
 /// What a super-resolution experiment can be told; what is left out keeps its default.
@@ -72,15 +73,20 @@ impl ExperimentOptions {
         }
     }
 
-    /// Opens the run's folder with the experiment that it is of; `None` when that was only to be
-    /// saved.
+    /// Opens the run's folder with the experiment that it is of and its training images; `None` when
+    /// the options were only to be saved.
     pub(super) fn open(
         &self,
         test: &[PathBuf],
         run: &RunOptions,
         default_folder: &Path,
-    ) -> Result<Option<(RunFolder, Experiment)>, Failure> {
-        run.open(default_folder, |known| self.over(known, test), check)
+    ) -> Result<Option<(RunFolder, Experiment, Source)>, Failure> {
+        run.open(
+            default_folder,
+            |known| self.over(known, test),
+            check,
+            source,
+        )
     }
 }
 
@@ -97,6 +103,13 @@ fn check(experiment: &Experiment) -> Result<(), Failure> {
         return refuse("channels", "y or ycbcr");
     }
     check_device(experiment.device, experiment.precision)
+}
+
+/// The training images.
+fn source(experiment: &Experiment) -> Result<Source, Failure> {
+    let source = experiment.source()?;
+    say_skipped(&source);
+    Ok(source)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evaluate::test_sets;
 use super::progress::say;
-use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
+use super::run_options::{RunOptions, check_device, check_training, refuse, resolved, say_skipped};
 use super::train::{Job, Trained, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{Model, reconstruct};
@@ -100,15 +100,16 @@ impl ReconstructionOptions {
         }
     }
 
-    /// Opens the run's folder with the experiment that it is of; `None` when that was only to be
-    /// saved.
-    pub(super) fn open(
+    /// Opens the run's folder with the experiment that it is of and what `load` makes of it; `None` when
+    /// the options were only to be saved.
+    pub(super) fn open<D>(
         &self,
         test: &[PathBuf],
         run: &RunOptions,
         default_folder: &Path,
-    ) -> Result<Option<(RunFolder, Reconstruction)>, Failure> {
-        run.open(default_folder, |known| self.over(known, test), check)
+        load: impl FnOnce(&Reconstruction) -> Result<D, Failure>,
+    ) -> Result<Option<(RunFolder, Reconstruction, D)>, Failure> {
+        run.open(default_folder, |known| self.over(known, test), check, load)
     }
 }
 
@@ -133,19 +134,16 @@ pub(super) fn run(
     run: &RunOptions,
     out: &mut dyn Write,
 ) -> Outcome {
-    let Some((folder, experiment)) = options.open(test, run, Path::new(FOLDER))? else {
+    let load = |experiment: &Reconstruction| {
+        let sets = test_sets(&experiment.test);
+        let held = sets.iter().map(|set| Held::of(set, experiment.side));
+        let held: Vec<Held> = held.collect::<Result<_, _>>()?;
+        Ok((sets, held, data(experiment)?))
+    };
+    let opened = options.open(test, run, Path::new(FOLDER), load)?;
+    let Some((folder, experiment, (sets, held, data))) = opened else {
         return Ok(());
     };
-    let sets = test_sets(&experiment.test);
-    let held = sets.iter().map(|set| Held::of(set, experiment.side));
-    let held: Vec<Held> = held.collect::<Result<_, _>>()?;
-    let data = experiment.data()?;
-    if data.source.skipped > 0 {
-        say(&format!(
-            "{} images are smaller than a crop and left out",
-            data.source.skipped
-        ));
-    }
     let stop = interrupt::flag()?;
     let (mut networks, mut curves) = (Vec::new(), Vec::new());
     for loss in Loss::ALL {
@@ -172,6 +170,13 @@ pub(super) fn run(
     )?;
     say(&format!("report: {}", folder.file("report.html").display()));
     Ok(())
+}
+
+/// The images to learn from.
+pub(super) fn data(experiment: &Reconstruction) -> Result<Data, Failure> {
+    let data = experiment.data()?;
+    say_skipped(&data.source);
+    Ok(data)
 }
 
 /// A rate and what it led to.

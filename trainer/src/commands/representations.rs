@@ -150,11 +150,11 @@ pub(super) fn run(
     run: &RunOptions,
     out: &mut dyn Write,
 ) -> Outcome {
-    let opened = run.open(Path::new(FOLDER), |known| options.over(known), check)?;
-    let Some((folder, experiment)) = opened else {
+    let load = |experiment: &Representations| Ok(experiment.data()?);
+    let opened = run.open(Path::new(FOLDER), |known| options.over(known), check, load)?;
+    let Some((folder, experiment, data)) = opened else {
         return Ok(());
     };
-    let data = experiment.data()?;
     let stop = interrupt::flag()?;
     let compared = experiment.loss.iter().map(|loss| Compared {
         loss: *loss,

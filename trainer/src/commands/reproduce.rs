@@ -12,7 +12,7 @@ use super::progress::say;
 use super::reconstruction::{self, ReconstructionOptions};
 use super::representations::{self, RepresentationOptions};
 use super::run_options::RunOptions;
-use super::train::{source, train};
+use super::train::train;
 use super::{Failure, Outcome, interrupt};
 use crate::backend::cpu::Cpu;
 use crate::experiment::Experiment;
@@ -116,10 +116,10 @@ fn super_resolution(
     run: &RunOptions,
     out: &mut dyn Write,
 ) -> Outcome {
-    let Some((folder, experiment)) = experiment.open(test, run, Path::new(FOLDER))? else {
+    let opened = experiment.open(test, run, Path::new(FOLDER))?;
+    let Some((folder, experiment, source)) = opened else {
         return Ok(());
     };
-    let source = source(&experiment)?;
     let stop = interrupt::flag()?;
     let mut networks = Vec::new();
     let mut curves = Vec::new();

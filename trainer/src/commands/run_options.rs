@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Failure;
 use super::progress::say;
 use crate::device::{Choice, DeviceName, Precision};
+use crate::patches::Source;
 use crate::run_folder::{self, RunFolder};
 
 /// Where a run goes, whether it is a new one, and where its options come from.
@@ -34,17 +35,20 @@ impl RunOptions {
     /// command line says. What is known are the defaults, the file of `--config`, or on
     /// `--resume` the options that the run was begun with, whatever the defaults are now.
     ///
+    /// A folder is made only when `load` has the images: without them there is no run.
+    ///
     /// `None` when the options were only to be saved.
     ///
     /// # Errors
-    /// Those of `check`, a bad configuration file, a folder that cannot be had, and on `--resume`
-    /// other options than the run was begun with.
-    pub(super) fn open<T>(
+    /// Those of `check` and `load`, a bad configuration file, a folder that cannot be had, and on
+    /// `--resume` other options than the run was begun with.
+    pub(super) fn open<T, D>(
         &self,
         default_folder: &Path,
         over: impl Fn(&T) -> T,
         check: impl Fn(&T) -> Result<(), Failure>,
-    ) -> Result<Option<(RunFolder, T)>, Failure>
+        load: impl FnOnce(&T) -> Result<D, Failure>,
+    ) -> Result<Option<(RunFolder, T, D)>, Failure>
     where
         T: Serialize + DeserializeOwned + Default + PartialEq,
     {
@@ -60,7 +64,8 @@ impl RunOptions {
                 )));
             }
             check(&begun)?;
-            return Ok(Some((folder, begun)));
+            let loaded = load(&begun)?;
+            return Ok(Some((folder, begun, loaded)));
         }
         let known = match &self.config {
             Some(path) => run_folder::read_configuration(path)?,
@@ -73,9 +78,10 @@ impl RunOptions {
             say(&format!("options: {}", path.display()));
             return Ok(None);
         }
+        let loaded = load(&experiment)?;
         let folder = RunFolder::create(self.out.as_deref(), default_folder)?;
         folder.write_configuration(&experiment)?;
-        Ok(Some((folder, experiment)))
+        Ok(Some((folder, experiment, loaded)))
     }
 }
 
@@ -96,6 +102,16 @@ pub(super) fn check_training(steps: u64, batch: usize, rate: Option<f64>) -> Res
         return refuse("learning-rate", "above 0");
     }
     Ok(())
+}
+
+/// Says how many training images are left out, if any are.
+pub(super) fn say_skipped(source: &Source) {
+    if source.skipped > 0 {
+        say(&format!(
+            "{} images are smaller than a crop and left out",
+            source.skipped
+        ));
+    }
 }
 
 /// The device that was asked for; what was chosen for the user is said.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{Args, Subcommand};
 
 use super::options::ExperimentOptions;
-use super::progress::{Progress, clock, say};
+use super::progress::{Progress, clock};
 use super::reconstruction::{self, ReconstructionOptions};
 use super::run_options::RunOptions;
 use super::{Failure, Outcome, interrupt};
@@ -76,10 +76,10 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             experiment,
             run,
         } => {
-            let Some((folder, experiment)) = experiment.open(&[], run, Path::new(FOLDER))? else {
+            let opened = experiment.open(&[], run, Path::new(FOLDER))?;
+            let Some((folder, experiment, source)) = opened else {
                 return Ok(());
             };
-            let source = source(&experiment)?;
             let stop = interrupt::flag()?;
             let trained = train(&folder, &experiment, *loss, source, &stop)?;
             finish(&folder, *loss, trained, out)
@@ -89,11 +89,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
             experiment,
             run,
         } => {
-            let opened = experiment.open(&[], run, Path::new(AUTOENCODER_FOLDER))?;
-            let Some((folder, experiment)) = opened else {
+            let default_folder = Path::new(AUTOENCODER_FOLDER);
+            let opened = experiment.open(&[], run, default_folder, reconstruction::data)?;
+            let Some((folder, experiment, data)) = opened else {
                 return Ok(());
             };
-            let data = experiment.data()?;
             let stop = interrupt::flag()?;
             let trained = reconstruction::train(&folder, &experiment, *loss, &data, &stop)?;
             finish(&folder, *loss, trained, out)
@@ -105,18 +105,6 @@ fn finish(folder: &RunFolder, loss: Loss, trained: Trained, out: &mut dyn Write)
     run_log::write(folder, &[(loss, trained.losses)])?;
     writeln!(out, "{}", weights(folder, loss).display())?;
     Ok(())
-}
-
-/// The training images, with a word about those that are left out.
-pub(super) fn source(experiment: &Experiment) -> Result<Source, Failure> {
-    let source = experiment.source()?;
-    if source.skipped > 0 {
-        say(&format!(
-            "{} images are smaller than a crop and left out",
-            source.skipped
-        ));
-    }
-    Ok(source)
 }
 
 /// A network and how it got there.
