@@ -13,7 +13,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::loss::Loss;
-use crate::report::curve;
+use crate::report::{curve, standalone};
 use crate::run_folder::{RunFolder, RunFolderError};
 use crate::tensorboard::EventWriter;
 
@@ -49,11 +49,7 @@ pub fn write(
         .collect();
     let drawing = curve::svg(&curves);
     if let Some(drawing) = &drawing {
-        // On its own, the drawing has no page to take its ink from.
-        folder.write(
-            "loss.svg",
-            drawing.replace("currentColor", "#333").as_bytes(),
-        )?;
+        folder.write("loss.svg", standalone(drawing).as_bytes())?;
     }
     Ok(drawing)
 }

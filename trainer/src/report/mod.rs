@@ -9,3 +9,8 @@ pub mod ranks;
 pub mod scatter;
 pub mod side_by_side;
 pub mod table;
+
+/// A drawing as a file of its own: there is no page that it could take its ink from.
+pub fn standalone(drawing: &str) -> String {
+    drawing.replace("currentColor", "#333")
+}

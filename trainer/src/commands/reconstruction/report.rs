@@ -1,7 +1,6 @@
 //! What a reconstruction experiment leaves behind: tables, pictures, a page.
 
-use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -17,8 +16,8 @@ use crate::random::Random;
 use crate::reconstruction::{Held, Measure, Reconstructed};
 use crate::report::contact_sheet::{Column, contact_sheet};
 use crate::report::page::Page;
-use crate::report::ranks;
 use crate::report::table::Table;
+use crate::report::{ranks, standalone};
 use crate::run_folder::RunFolder;
 
 /// Images of a montage.
@@ -67,7 +66,7 @@ pub(super) fn write(
         pictures.push((worst, caption));
         let drawing = ranks::svg(&panels(made));
         let file = format!("ranks{number}.svg");
-        folder.write(&file, drawing.replace("currentColor", "#333").as_bytes())?;
+        folder.write(&file, standalone(&drawing).as_bytes())?;
         drawings.push((format!("Ranks on the {count} images of {set}"), drawing));
     }
     if experiment.model == Model::ElVae {
@@ -150,10 +149,7 @@ struct MethodResults {
 
 /// Writes means and ranks as JSON, and every image's as a table.
 fn write_numbers(folder: &RunFolder, measured: &[Measured]) -> Outcome {
-    let mut results = Vec::new();
-    let mut lines =
-        String::from("set,image,loss,psnr,ssim,ms_ssim,psnr_rank,ssim_rank,ms_ssim_rank\n");
-    for (set, held, made) in measured {
+    let results = measured.iter().map(|(set, held, made)| {
         let method = |(i, (loss, quality)): (usize, (Loss, Quality))| MethodResults {
             method: loss.file_name(),
             quality,
@@ -162,44 +158,47 @@ fn write_numbers(folder: &RunFolder, measured: &[Measured]) -> Outcome {
                 .into(),
         };
         let methods = Loss::ALL.into_iter().zip(made.means()).enumerate();
-        results.push(SetResults {
+        SetResults {
             set,
             images: held.names.len(),
             methods: methods.map(method).collect(),
-        });
-        let ranks = Measure::ALL.map(|measure| made.ranks(measure));
-        for (image, name) in held.names.iter().enumerate() {
-            for (n, loss) in Loss::ALL.iter().enumerate() {
-                let quality = made.qualities[n][image];
-                let _ = write!(
-                    lines,
-                    "{},{},{}",
-                    quoted(set),
-                    quoted(name),
-                    loss.file_name()
-                );
-                for measure in Measure::ALL {
-                    let _ = write!(lines, ",{}", measure.of(&quality));
-                }
-                for ranks in &ranks {
-                    let _ = write!(lines, ",{}", ranks[image][n]);
-                }
-                lines.push('\n');
-            }
         }
-    }
-    folder.write_json("results.json", &results)?;
-    folder.write("images.csv", lines.as_bytes())?;
+    });
+    folder.write_json("results.json", &results.collect::<Vec<_>>())?;
+    folder.write("images.csv", &table_of_images(measured)?)?;
     Ok(())
 }
 
-/// A field of a CSV file (RFC 4180).
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
+/// The quality and the ranks of every image by every network, as CSV.
+fn table_of_images(measured: &[Measured]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut table = csv::Writer::from_writer(&mut bytes);
+    table.write_record([
+        "set",
+        "image",
+        "loss",
+        "psnr",
+        "ssim",
+        "ms_ssim",
+        "psnr_rank",
+        "ssim_rank",
+        "ms_ssim_rank",
+    ])?;
+    for (set, held, made) in measured {
+        let ranks = Measure::ALL.map(|measure| made.ranks(measure));
+        for (image, name) in held.names.iter().enumerate() {
+            for (n, loss) in Loss::ALL.iter().enumerate() {
+                let quality = &made.qualities[n][image];
+                let mut cells = vec![set.clone(), name.clone(), loss.file_name().to_owned()];
+                cells.extend(Measure::ALL.map(|measure| measure.of(quality).to_string()));
+                cells.extend(ranks.iter().map(|ranks| ranks[image][n].to_string()));
+                table.write_record(cells)?;
+            }
+        }
     }
+    table.flush()?;
+    drop(table);
+    Ok(bytes)
 }
 
 fn page(
