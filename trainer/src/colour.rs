@@ -63,11 +63,6 @@ pub fn studio_ycbcr(picture: &Picture) -> Vec<Vec<f32>> {
     }
 }
 
-/// The Y of [`studio_ycbcr`] alone.
-pub fn studio_luma(picture: &Picture) -> Vec<f32> {
-    studio_ycbcr(picture).swap_remove(0)
-}
-
 /// From Y, Cb and Cr as [`studio_ycbcr`] makes them, not necessarily rounded, to an 8-bit RGB
 /// picture; samples beyond 0 to 255 are clamped.
 ///
