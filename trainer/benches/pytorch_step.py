@@ -4,13 +4,12 @@ Needs torch with CUDA (tried without a card only for its syntax). The same netwo
 loss as `cuda_step.rs`; channels last, fused Adam, and whichever of eager, compiled, and CUDA graphs is fastest.
 """
 
-import math
 import statistics
 import sys
 
 try:
     import torch
-    import torch.nn.functional as functional
+    from pytorch_srcnn import gaussian, ms_ssim, srcnn
 except ImportError as error:
     sys.exit(f"PyTorch: {error}")
 if not torch.cuda.is_available():
@@ -18,41 +17,13 @@ if not torch.cuda.is_available():
 
 RUNS = 15
 STEPS = 64
-TAPS = torch.tensor([math.exp(-(k**2) / 4.5) for k in range(-5, 6)], device="cuda")
-TAPS = (TAPS / TAPS.sum()).expand(5, 1, 1, 11).contiguous()
-
-
-def ms_ssim(x, y):
-    """Five scales with unit exponents, windows over the border, of grey images."""
-    score = 1.0
-    for scale in range(5):
-        a, b = (functional.pad(v, (5, 5, 5, 5), mode="replicate") for v in (x, y))
-        planes = torch.cat([a, b, a * a, b * b, a * b], 1)
-        planes = functional.conv2d(functional.conv2d(planes, TAPS, groups=5), TAPS.transpose(2, 3), groups=5)
-        ma, mb, aa, bb, ab = planes.chunk(5, 1)
-        va, vb, cov = aa - ma * ma, bb - mb * mb, ab - ma * mb
-        term = (2 * cov + 9e-4) / (va + vb + 9e-4)
-        if scale == 4:
-            term = term * (2 * ma * mb + 1e-4) / (ma * ma + mb * mb + 1e-4)
-        score = score * term.mean((1, 2, 3))
-        if scale < 4:
-            x, y = (functional.avg_pool2d(v, 2, ceil_mode=True) for v in (x, y))
-    return score.mean()
-
-
-def network():
-    def conv(ins, outs, side):
-        return torch.nn.Conv2d(ins, outs, side, padding="same", padding_mode="replicate")
-
-    relu = torch.nn.ReLU
-    layers = [conv(1, 64, 9), relu(), conv(64, 32, 5), relu(), conv(32, 1, 5)]
-    return torch.nn.Sequential(*layers).cuda().to(memory_format=torch.channels_last)
+TAPS = gaussian("cuda")
 
 
 def set_up(images, side, precision, compiled):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.benchmark = True
-    model = network()
+    model = srcnn().cuda().to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), fused=True, capturable=True)
     x, y = (torch.rand(images, 1, side, side, device="cuda") for _ in range(2))
     x = x.to(memory_format=torch.channels_last)
@@ -60,7 +31,7 @@ def set_up(images, side, precision, compiled):
     def loss():
         with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
             out = model(x)
-        return 1.0 - ms_ssim(y, out.float())
+        return 1.0 - ms_ssim(y, out.float(), TAPS)
 
     if compiled:
         loss = torch.compile(loss)
