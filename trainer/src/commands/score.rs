@@ -71,7 +71,7 @@ pub(super) struct Arguments {
     /// Print all conventions, with --json in full, and end
     #[arg(long)]
     list_presets: bool,
-    /// Where to compute; masks, maps and some conventions are the CPU's alone
+    /// Where to compute; maps are the CPU's alone
     #[arg(long, value_enum, default_value_t = Choice::Cpu)]
     device: Choice,
 
