@@ -21,6 +21,7 @@ pub mod parameters;
 pub mod patches;
 pub mod picture;
 pub mod probe;
+mod protobuf;
 pub mod quality;
 pub mod random;
 pub mod reconstruction;

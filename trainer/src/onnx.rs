@@ -5,15 +5,13 @@
 //! number of images goes through at once; SRCNN takes any height and width. Operators are those of
 //! ONNX's operator set 13; an EL-VAE's code is the mean.
 
-mod protobuf;
-
 use msssim_cpu::layers::{Conv2dShape, Padding};
-use protobuf::Message;
 
 use crate::autoencoder::{Model, Shape};
 use crate::backend::{Activation, Error, ImageBatch, Layer, Operation};
 use crate::network::Architecture;
 use crate::parameters::Parameters;
+use crate::protobuf::Message;
 use crate::srcnn;
 
 /// The version of ONNX's file format that operator set 13 came with.

@@ -19,6 +19,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::protobuf::Message;
+
 /// How long a scalar may wait before it can be read from the file.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 
@@ -54,8 +56,9 @@ impl EventWriter {
             file: BufWriter::new(file),
             flushed: Instant::now(),
         };
-        writer.event(0, 3, b"brain.Event:2")?;
-        writer.event(first_step, 7, &varint_field(1, 1))?;
+        writer.event(event(0).bytes(3, "brain.Event:2"))?;
+        let start = Message::default().int(1, 1);
+        writer.event(event(first_step).message(7, start))?;
         writer.file.flush()?;
         Ok(writer)
     }
@@ -65,10 +68,9 @@ impl EventWriter {
     /// # Errors
     /// Those of the file system.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f32) -> io::Result<()> {
-        let mut scalar = bytes_field(1, tag.as_bytes());
-        scalar.push(2 << 3 | 5);
-        scalar.extend(value.to_le_bytes());
-        self.event(step, 5, &bytes_field(1, &scalar))?;
+        let scalar = Message::default().bytes(1, tag).float(2, value);
+        let summary = Message::default().message(1, scalar);
+        self.event(event(step).message(5, summary))?;
         if self.flushed.elapsed() > FLUSH_EVERY {
             self.flush()?;
         }
@@ -84,12 +86,9 @@ impl EventWriter {
         self.file.flush()
     }
 
-    /// Appends an event whose content is `data` in the field `number`.
-    fn event(&mut self, step: u64, number: u8, data: &[u8]) -> io::Result<()> {
-        let mut event = vec![1 << 3 | 1];
-        event.extend(wall_time().to_le_bytes());
-        event.extend(varint_field(2, step));
-        event.extend(bytes_field(number, data));
+    /// Appends a record.
+    fn event(&mut self, event: Message) -> io::Result<()> {
+        let event = event.into_bytes();
         let length = (event.len() as u64).to_le_bytes();
         self.file.write_all(&length)?;
         self.file.write_all(&masked_crc(&length).to_le_bytes())?;
@@ -98,34 +97,17 @@ impl EventWriter {
     }
 }
 
+/// An event of now, at a step, whose content is to follow.
+fn event(step: u64) -> Message {
+    Message::default()
+        .double(1, wall_time())
+        .int(2, step as i64)
+}
+
 /// Seconds since 1970.
 fn wall_time() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// A length-delimited field of a message.
-fn bytes_field(number: u8, data: &[u8]) -> Vec<u8> {
-    let mut field = vec![number << 3 | 2];
-    push_varint(&mut field, data.len() as u64);
-    field.extend(data);
-    field
-}
-
-/// An integer field of a message.
-fn varint_field(number: u8, value: u64) -> Vec<u8> {
-    let mut field = vec![number << 3];
-    push_varint(&mut field, value);
-    field
-}
-
-/// Seven bits in a byte, the lowest first; the eighth says that more follow.
-fn push_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// TFRecord's checksum: rotated and shifted, so that a record may hold records.

@@ -1,24 +1,39 @@
-//! As much of the protocol buffer encoding as an ONNX file takes.
+//! As much of the protocol buffer encoding as ONNX and event files take.
 //!
 //! A message is its fields one after another, each a key, `number * 8 + wire type`, and a value: an
-//! integer in groups of seven bits, the lowest first (wire type 0), or a length and so many bytes (2).
+//! integer in groups of seven bits, the lowest first (wire type 0), a `double` (1), a length and so many
+//! bytes (2), or a `float` (5), both little-endian.
 
 /// A message in the making.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
 impl Message {
     /// With an integer; a negative one as its two's complement.
-    pub(super) fn int(mut self, field: u64, value: i64) -> Self {
+    pub(crate) fn int(mut self, field: u64, value: i64) -> Self {
         self.varint(field << 3);
         self.varint(value as u64);
         self
     }
 
+    /// With a double.
+    pub(crate) fn double(mut self, field: u64, value: f64) -> Self {
+        self.varint(field << 3 | 1);
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    /// With a float.
+    pub(crate) fn float(mut self, field: u64, value: f32) -> Self {
+        self.varint(field << 3 | 5);
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
     /// With bytes, or a string.
-    pub(super) fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn bytes(mut self, field: u64, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         self.varint(field << 3 | 2);
         self.varint(value.len() as u64);
@@ -27,12 +42,12 @@ impl Message {
     }
 
     /// With a message.
-    pub(super) fn message(self, field: u64, value: Self) -> Self {
+    pub(crate) fn message(self, field: u64, value: Self) -> Self {
         self.bytes(field, value.bytes)
     }
 
     /// The encoded message.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 
