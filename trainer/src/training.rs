@@ -217,8 +217,7 @@ impl<'b, B: Backend> Training<'b, B> {
     /// [`TrainingError::Setting`] and [`TrainingError::Backend`].
     pub fn new(backend: &'b B, configuration: Configuration) -> Result<Self, TrainingError> {
         configuration.check()?;
-        let initial = configuration.initial();
-        Self::plan(backend, configuration, &initial)
+        Self::plan(backend, configuration, &configuration.initial())
     }
 
     /// Training from the beginning, with other weights than the configuration's own first ones.

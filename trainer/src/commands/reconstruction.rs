@@ -145,9 +145,10 @@ pub(super) fn run(
         return Ok(());
     };
     let stop = interrupt::flag()?;
+    let start = start(&folder, &experiment, &data, &stop)?;
     let (mut networks, mut curves) = (Vec::new(), Vec::new());
     for loss in Loss::ALL {
-        let trained = train(&folder, &experiment, loss, &data, &stop)?;
+        let trained = train(&folder, &experiment, loss, &data, &start, &stop)?;
         networks.push(trained.checkpoint.parameters);
         curves.push((loss, trained.losses));
     }
@@ -202,13 +203,13 @@ fn chosen(folder: &RunFolder) -> Result<Vec<Chosen>, Failure> {
 ///
 /// MS-SSIM is a product over scales, and as good as constant where images do not resemble each other yet: a network
 /// that starts from noise may learn nothing from it for thousands of steps.
-fn start(
+pub(super) fn start(
     folder: &RunFolder,
     experiment: &Reconstruction,
     data: &Data,
     stop: &AtomicBool,
 ) -> Result<Parameters, Failure> {
-    let (loss, steps) = (Loss::Mse, experiment.start_steps());
+    let (loss, steps) = (Loss::Mse, experiment.trial_steps());
     let job = Job {
         name: "start".to_owned(),
         configuration: experiment.configuration(loss, START_RATE, steps),
@@ -228,12 +229,12 @@ pub(super) fn train(
     experiment: &Reconstruction,
     loss: Loss,
     data: &Data,
+    start: &Parameters,
     stop: &AtomicBool,
 ) -> Result<Trained, Failure> {
-    let start = start(folder, experiment, data, stop)?;
     let rate = match experiment.learning_rate {
         Some(rate) => rate,
-        None => choose_rate(folder, experiment, loss, data, &start, stop)?,
+        None => choose_rate(folder, experiment, loss, data, start, stop)?,
     };
     let job = Job {
         name: loss.name().to_owned(),
@@ -242,7 +243,7 @@ pub(super) fn train(
         precision: experiment.precision,
         path: weights(folder, loss),
         events: true,
-        start: Some(start),
+        start: Some(start.clone()),
     };
     train_job(folder, &job, data.source.clone(), stop)
 }

@@ -95,7 +95,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
                 return Ok(());
             };
             let stop = interrupt::flag()?;
-            let trained = reconstruction::train(&folder, &experiment, *loss, &data, &stop)?;
+            let start = reconstruction::start(&folder, &experiment, &data, &stop)?;
+            let trained = reconstruction::train(&folder, &experiment, *loss, &data, &start, &stop)?;
             finish(&folder, *loss, trained, out)
         }
     }

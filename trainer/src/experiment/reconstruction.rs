@@ -139,13 +139,8 @@ impl Reconstruction {
         configuration
     }
 
-    /// The steps of a trial of a rate.
+    /// The steps of a trial of a rate, and of the network that all begin with.
     pub fn trial_steps(&self) -> u64 {
-        self.steps.div_ceil(TRIAL_SHARE)
-    }
-
-    /// The steps of the network that all begin with.
-    pub fn start_steps(&self) -> u64 {
         self.steps.div_ceil(TRIAL_SHARE)
     }
 
