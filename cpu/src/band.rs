@@ -12,8 +12,9 @@ use msssim_core::{Border, Halving, PlaneMut, Size};
 use crate::dispatch::Token;
 use crate::kernel::{
     Backward, Forward, Load, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
-    SHORTEST_SEGMENT, Scale,
+    SHORTEST_SEGMENT, Scale, ring,
 };
+use crate::lanes::{Ahead, Block};
 use crate::rows::{Add, Halve, Source};
 
 /// Bands begin at a multiple of this: of every kernel's rows.
@@ -176,13 +177,14 @@ impl Job<'_> {
         self.constants.map_size(self.size)
     }
 
-    fn block(&self, count: usize) -> Rows {
+    fn block(&self, count: usize, before: usize) -> Rows {
         Rows {
             segment: self.layout.segment,
             segments: self.layout.segments,
             images: self.images,
             width: self.map().width,
             count,
+            before,
         }
     }
 
@@ -199,7 +201,7 @@ impl Job<'_> {
         let (samples, gradient_lines) = lines.split_at_mut(4 * line);
         let gradient_lines = &mut gradient_lines[..Backward::ROWS * line];
         token.run(MarkWindows {
-            rows: self.block(0),
+            rows: self.block(0, 0),
             line: &mut samples[..line],
             windows: &mut kernel.windows,
         });
@@ -211,6 +213,7 @@ impl Job<'_> {
             next: 0,
             coarse: band.coarse,
             halved: 0,
+            ahead: Ahead::default(),
         };
         loader.halved = loader.coarse.as_ref().map_or(0, |coarse| coarse.rows.start);
 
@@ -224,11 +227,13 @@ impl Job<'_> {
                 while first < end {
                     let count = Forward::ROWS.min(end - first);
                     let until = first + count + REACH;
-                    loader.load(kernel, Forward::ROWS + REACH, first, until);
+                    loader.load(kernel, ring(Forward::ROWS), until);
+                    loader.look_ahead(Forward::ROWS);
                     token.run(Forward {
                         scale: &self.scale,
-                        rows: self.block(count),
+                        rows: self.block(count, first / Forward::ROWS),
                         memory: kernel,
+                        ahead: &loader.ahead,
                         sums: units,
                     });
                     if let Some(sums) = sums.next() {
@@ -247,8 +252,8 @@ impl Job<'_> {
                 };
                 let mut first = band.rows.start.saturating_sub(WARM_UP);
                 loader.next = first;
-                let spread = (segment * (Backward::ROWS + REACH) * 3 * token.lanes()).div_ceil(16);
-                kernel.spread[..spread].fill(crate::lanes::Block::ZERO);
+                let spread = (segment * ring(Backward::ROWS) * 3 * token.lanes()).div_ceil(16);
+                kernel.spread[..spread].fill(Block::ZERO);
                 let mut sums = band.sums.chunks_mut(Backward::ROWS * self.images);
                 let targets = target_rows(
                     self.constants.border,
@@ -260,12 +265,14 @@ impl Job<'_> {
                 while first < end {
                     let count = Backward::ROWS.min(map.height.saturating_sub(first));
                     let until = (first + Backward::ROWS + REACH).min(height);
-                    loader.load(kernel, Backward::ROWS + REACH, first, until);
+                    loader.load(kernel, ring(Backward::ROWS), until);
+                    loader.look_ahead(Backward::ROWS);
                     let counts = first >= band.rows.start;
                     token.run(Backward {
                         scale: &self.scale,
-                        rows: self.block(count),
+                        rows: self.block(count, first / Backward::ROWS),
                         memory: kernel,
+                        ahead: &loader.ahead,
                         sums: units,
                         gradient: counts.then_some(&mut *gradient_lines),
                     });
@@ -342,11 +349,44 @@ struct Loader<'a, 'b> {
     coarse: Option<Coarse<'b>>,
     /// The next row of the next scale.
     halved: usize,
+    ahead: Ahead,
 }
 
 impl Loader<'_, '_> {
-    /// Loads all rows before `end` for a block of which `first` is the first of `rows`.
-    fn load(&mut self, memory: &mut Memory, rows: usize, first: usize, end: usize) {
+    /// Notes what `count` rows of the extended plane from the next one on are made of, and the rows of the next scale
+    /// that will be made.
+    fn look_ahead(&mut self, count: usize) {
+        let Job {
+            constants,
+            size,
+            source,
+            images,
+            ..
+        } = *self.job;
+        let border = constants.border;
+        self.ahead.clear();
+        let height = size.height + line_padding(border, RADIUS);
+        for row in self.next..(self.next + count).min(height) {
+            let row = extended_row(border, RADIUS, size.height, row);
+            for image in 0..images {
+                source.place(image, row, &mut self.ahead);
+            }
+        }
+        if let Some(coarse) = &self.coarse {
+            let width = coarse.size.width;
+            let first = self.halved - coarse.rows.start;
+            for row in first..(first + count / 2).min(coarse.rows.len()) {
+                for image in 0..images {
+                    let at = (image * coarse.rows.len() + row) * width;
+                    self.ahead.add(&coarse.sum[at..][..width]);
+                    self.ahead.add(&coarse.difference[at..][..width]);
+                }
+            }
+        }
+    }
+
+    /// Loads all rows before `end` into a ring of as many.
+    fn load(&mut self, memory: &mut Memory, ring: usize, end: usize) {
         let Job {
             layout,
             constants,
@@ -382,8 +422,8 @@ impl Loader<'_, '_> {
             }
             token.run(Load {
                 segment: layout.segment,
-                rows,
-                row: self.next - first,
+                ring,
+                row: self.next % ring,
                 sum,
                 difference,
                 samples: &mut memory.samples,

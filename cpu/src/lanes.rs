@@ -13,6 +13,8 @@
     reason = "one of this crate's two addresses of unsafe code: intrinsics, and memory as vectors"
 )]
 
+use core::ops::Range;
+
 use msssim_core::Real;
 use wide::f32x16;
 
@@ -30,8 +32,11 @@ pub(crate) trait Lanes: Real {
     /// The lanes whose bits are all ones in `mask`; 0 in the others, whose bits are all zeros.
     fn mask(self, mask: Self) -> Self;
 
-    /// 0 where `of` is negative. NaN is not.
-    fn zero_where_negative(self, of: Self) -> Self;
+    /// `floor` where that is more. NaN stays, and so does a zero's sign beside a floor of zero.
+    fn at_least(self, floor: Self) -> Self;
+
+    /// 0 where `of` is below `floor`. NaN is not.
+    fn zero_where_below(self, of: Self, floor: Self) -> Self;
 
     /// Every lane's number in the lane before it, the first's in the last.
     fn rotate_down(self) -> Self;
@@ -118,6 +123,42 @@ macro_rules! vector {
             }
         }
     };
+}
+
+/// Rows of memory that will be needed soon.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ahead {
+    rows: Vec<Range<*const u8>>,
+}
+
+impl Ahead {
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    pub(crate) fn add<T>(&mut self, row: &[T]) {
+        let Range { start, end } = row.as_ptr_range();
+        self.rows.push(start.cast()..end.cast());
+    }
+
+    /// Asks for part `part` of `parts` of every row to be brought into the second-level cache; the first-level one
+    /// has no room for what is not needed yet.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, part: usize, parts: usize) {
+        #[cfg(target_arch = "x86_64")]
+        let [from, to] = [part, part + 1].map(|part| (part << 16) / parts);
+        #[cfg(target_arch = "x86_64")]
+        for row in &self.rows {
+            use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            let lines = (row.end as usize - row.start as usize) / 64;
+            for line in (lines * from) >> 16..(lines * to) >> 16 {
+                // SAFETY: a hint, which reads nothing and may have any address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(row.start.wrapping_add(64 * line).cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (part, parts);
+    }
 }
 
 mod portable;

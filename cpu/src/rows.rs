@@ -5,7 +5,7 @@ use msssim_core::statistics::sum_and_difference;
 use msssim_core::{Halving, Plane, Sample, Size, combine_gradient_row};
 
 use crate::dispatch::{Task, Token};
-use crate::lanes::Lanes;
+use crate::lanes::{Ahead, Lanes};
 
 /// Rows of `s = x + y - 1` and `d = x - y` of one scale of some images.
 pub(crate) trait Source: Sync {
@@ -18,6 +18,9 @@ pub(crate) trait Source: Sync {
         sum: &mut [f32],
         difference: &mut [f32],
     );
+
+    /// Adds where the numbers of a row of an image lie to `ahead`.
+    fn place(&self, image: usize, row: usize, ahead: &mut Ahead);
 }
 
 /// The finest scale of one pair of images.
@@ -35,6 +38,16 @@ impl<X: Sample, Y: Sample> Source for Pair<'_, X, Y> {
             sum,
             difference,
         });
+    }
+
+    fn place(&self, _: usize, row: usize, ahead: &mut Ahead) {
+        if let (Some(x), Some(y)) = (
+            self.reference.packed_row(row),
+            self.distorted.packed_row(row),
+        ) {
+            ahead.add(x);
+            ahead.add(y);
+        }
     }
 }
 
@@ -72,6 +85,12 @@ impl Source for Kept<'_> {
         let at = image * self.size.area() + row * self.size.width;
         sum.copy_from_slice(&self.sum[at..][..self.size.width]);
         difference.copy_from_slice(&self.difference[at..][..self.size.width]);
+    }
+
+    fn place(&self, image: usize, row: usize, ahead: &mut Ahead) {
+        let at = image * self.size.area() + row * self.size.width;
+        ahead.add(&self.sum[at..][..self.size.width]);
+        ahead.add(&self.difference[at..][..self.size.width]);
     }
 }
 

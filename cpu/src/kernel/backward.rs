@@ -3,15 +3,24 @@
 use msssim_core::ssim::{Moments, contrast_structure, luminance};
 use msssim_core::sum::Units;
 
+use super::passes::{
+    Columns, horizontal, last_columns, moments, ring_blocks, ring_starts, weigh, weigh_all,
+};
 use super::{
-    COLUMNS, KEPT, Memory, RADIUS, REACH, Rows, SHORTEST_SEGMENT, Scale, Tally, last_columns,
-    moments, repeat, shift, vertical_until, weigh, weigh_all, write_units,
+    COLUMNS, KEPT, Memory, RADIUS, REACH, Rows, SHORTEST_SEGMENT, Scale, Tally, repeat, ring,
+    write_units,
 };
 use crate::dispatch::Task;
-use crate::lanes::Lanes;
+use crate::lanes::{Ahead, Lanes};
 
 /// Rows of a block.
 const R: usize = 4;
+
+/// Blocks that a ring of rows holds.
+const BLOCKS: usize = ring(R) / R;
+
+/// Rows of a ring that come before those that a block's adjoint takes.
+const OLDER: usize = ring(R) - (R + REACH);
 
 /// Maps that go back, see `msssim_core::gradient`: `a`, `b` and minus `c`.
 const MAPS: usize = 3;
@@ -25,6 +34,8 @@ pub(crate) struct Backward<'a> {
     /// The block; it may have fewer rows of windows than rows of gradient, or none.
     pub(crate) rows: Rows,
     pub(crate) memory: &'a mut Memory,
+    /// What the next block takes.
+    pub(crate) ahead: &'a Ahead,
     /// As [`super::Forward::sums`].
     pub(crate) sums: &'a mut [[Units; 2]],
     /// The gradient's rows, each a line of all lanes' segments, one after the other; `None` where nobody needs them
@@ -47,19 +58,28 @@ impl Task for Backward<'_> {
         let ratios = scale.ratios.map(L::splat);
         let products = scale.products.map(L::splat);
         let (c1, c2) = (L::splat(scale.c1), L::splat(scale.c2));
+        let floor = L::splat(scale.floor);
         let zero = L::splat(0.0);
-        let samples = L::vectors(&mut self.memory.samples);
-        let columns = L::vectors(&mut self.memory.columns);
-        let first_columns = L::vectors(&mut self.memory.first_columns);
+        let samples: &[L] = L::vectors(&mut self.memory.samples);
+        let mut columns = Columns {
+            samples,
+            columns: L::vectors(&mut self.memory.columns),
+            first_columns: L::vectors(&mut self.memory.first_columns),
+            done: 0,
+        };
+        let sums = L::vectors(&mut self.memory.sums);
         let windows: &[L] = L::vectors(&mut self.memory.windows);
         let slopes = L::vectors(&mut self.memory.slopes);
         let first_slopes = L::vectors(&mut self.memory.first_slopes);
         let spread = L::vectors(&mut self.memory.spread);
         let gradient = L::vectors(&mut self.memory.gradient);
         let per_slope = MAPS * R + 1;
+        let [first_sample, ..] = ring_starts::<BLOCKS>(rows.before, R, 2);
+        let spread_starts = ring_starts::<BLOCKS>(rows.before, R, MAPS);
+        let [.., newest] = spread_starts;
 
         let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
-        let (mut done, mut at) = (0, 0);
+        let mut at = 0;
         // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an
         // image's first.
         let late = if rows.segments == 1 {
@@ -73,6 +93,7 @@ impl Task for Backward<'_> {
             }
         }
         while at < segment + late {
+            self.ahead.prefetch(at / COLUMNS, segment / COLUMNS);
             if at >= segment {
                 repeat!(c, COLUMNS, {
                     let first = &first_slopes[(at - segment + c) * MAPS * R..][..MAPS * R];
@@ -84,21 +105,15 @@ impl Task for Backward<'_> {
             } else {
                 let count = if at < rows.end() { rows.count } else { 0 };
                 if count > 0 {
-                    done = vertical_until::<L, R, false>(
-                        &ratios,
-                        segment,
-                        samples,
-                        columns,
-                        first_columns,
-                        done,
-                        at + COLUMNS + REACH,
-                    );
+                    columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
                     let windows = &windows[at..at + COLUMNS];
-                    let columns = last_columns(columns, at, 4 * R);
+                    let columns = last_columns(columns.columns, at, 4 * R);
+                    horizontal(&products, &columns, 4 * R, sums);
                     for (row, tally) in tallies[..count].iter_mut().enumerate() {
-                        let moments = moments::<L, R>(&products, &columns, row);
                         repeat!(c, COLUMNS, {
-                            let by = slope(scale, moments[c], c1, c2, windows[c], tally);
+                            let moments = moments::<L, R>(sums, COLUMNS * row + c);
+                            let by =
+                                slope(scale.is_ssim, moments, c1, c2, floor, windows[c], tally);
                             let out = &mut slopes[(at + c) % KEPT * per_slope..][..MAPS * R];
                             repeat!(m, MAPS, {
                                 // Says that the row is inside.
@@ -129,7 +144,7 @@ impl Task for Backward<'_> {
                 let kept = last_columns(slopes, at + KEPT - REACH, MAPS * R);
                 let is_first = at >= segment;
                 let to = if is_first { at - segment } else { at };
-                let per_column = MAPS * (R + REACH);
+                let per_column = MAPS * ring(R);
                 let spread = &mut spread[to * per_column..][..COLUMNS * per_column];
                 for item in 0..MAPS * R {
                     let mut a = [zero; 18];
@@ -140,25 +155,21 @@ impl Task for Backward<'_> {
                             if is_first {
                                 v = v.rotate_up();
                             }
-                            spread[(k - REACH) * per_column + REACH * MAPS + item] = v;
+                            spread[(k - REACH) * per_column + newest + item] = v;
                         }
                     });
                 }
                 if self.gradient.is_some() {
                     for c in 0..COLUMNS {
-                        let column = &mut spread[c * per_column..][..per_column];
-                        let per_sample = 2 * (R + REACH);
-                        let samples = &samples[(to + c) * per_sample..][..per_sample];
+                        let column = &spread[c * per_column..][..per_column];
+                        let column = ring_blocks(column, &spread_starts, MAPS * R);
+                        let samples = &samples[(to + c) * 2 * ring(R) + first_sample..][..2 * R];
                         let out = &mut gradient[(to + c) * R..][..R];
-                        gather_down(&ratios, column, samples, out);
+                        gather_down(&ratios, &column, samples, out);
                     }
                 }
             }
             at += COLUMNS;
-        }
-        shift(samples, segment, R, 2);
-        if self.gradient.is_none() {
-            shift(spread, segment, R, MAPS);
         }
         for (row, tally) in tallies[..rows.count].iter().enumerate() {
             write_units(tally, &rows, &mut self.sums[row * rows.images..]);
@@ -182,57 +193,44 @@ impl Task for Backward<'_> {
 /// The derivatives of a term that go back, 0 where it is no window's; counts the term.
 #[inline(always)]
 fn slope<L: Lanes>(
-    scale: &Scale,
+    is_ssim: bool,
     moments: Moments<L>,
     c1: L,
     c2: L,
+    floor: L,
     window: L,
     tally: &mut Tally<L>,
 ) -> [L; MAPS] {
     let mut term = contrast_structure(moments, c2);
-    let mut cs = term.value;
-    if scale.is_clamped {
-        cs = cs.zero_where_negative(cs);
-    }
-    tally[0] = cs.mask(window).tally(tally[0]);
-    if scale.is_ssim {
+    tally[0] = term.value.at_least(floor).mask(window).tally(tally[0]);
+    if is_ssim {
         term = luminance(moments, c1) * term;
-        let mut ssim = term.value;
-        if scale.is_clamped {
-            ssim = ssim.zero_where_negative(ssim);
-        }
-        tally[1] = ssim.mask(window).tally(tally[1]);
+        tally[1] = term.value.at_least(floor).mask(window).tally(tally[1]);
     }
-    let mut by = [
-        term.by.s - term.by.d,
-        term.by.ss,
-        L::splat(0.0) - term.by.dd,
-    ];
-    if scale.is_clamped {
-        by = [
-            by[0].zero_where_negative(term.value),
-            by[1].zero_where_negative(term.value),
-            by[2].zero_where_negative(term.value),
-        ];
-    }
-    [by[0].mask(window), by[1].mask(window), by[2].mask(window)]
+    let counts = window.zero_where_below(term.value, floor);
+    [
+        (term.by.s - term.by.d).mask(counts),
+        term.by.ss.mask(counts),
+        (L::splat(0.0) - term.by.dd).mask(counts),
+    ]
 }
 
-/// The adjoint of the vertical pass over one column, and the gradient by `y` from what comes of it. The last ten rows
-/// move up, to be the first ones of the next block.
+/// The adjoint of the vertical pass over one column, and the gradient by `y` from what comes of it.
 #[inline(always)]
-fn gather_down<L: Lanes>(ratios: &[L; RADIUS], column: &mut [L], samples: &[L], out: &mut [L]) {
+fn gather_down<L: Lanes>(
+    ratios: &[L; RADIUS],
+    column: &[&[L]; BLOCKS],
+    samples: &[L],
+    out: &mut [L],
+) {
     let zero = L::splat(0.0);
     let two = L::splat(2.0);
-    let (column, out) = (&mut column[..MAPS * (R + REACH)], &mut out[..R]);
+    let (samples, out) = (&samples[..2 * R], &mut out[..R]);
     let mut maps = [[zero; R]; MAPS];
     for m in 0..MAPS {
         let mut a = [zero; 18];
         repeat!(k, R + REACH, {
-            a[k] = column[MAPS * k + m];
-            if k >= R {
-                column[MAPS * (k - R) + m] = a[k];
-            }
+            a[k] = column[(k + OLDER) / R][MAPS * ((k + OLDER) % R) + m];
             if k >= REACH {
                 maps[m][k - REACH] = weigh(ratios, &a, k - REACH);
             }

@@ -10,14 +10,17 @@
 //!
 //! # Passes
 //!
-//! A *block* is `R` rows of windows. Its `R + 10` rows of `s = x + y - 1` and `d = x - y` are kept column by column, and
-//! the last ten move up for the next block. For each column the vertical pass makes `R` rows of four sums, `s`, `d`, `s^2` and `d^2`, kept for the
-//! last 16 columns; from them, four columns at a time, come the windows' moments, terms, and sums. Backward, the
+//! A *block* is `R` rows of windows. Its `R + 10` rows of `s = x + y - 1` and `d = x - y` are kept column by column in a
+//! ring, where `R` new ones take the place of the oldest for the next block. For each column the vertical pass makes `R`
+//! rows of four sums, `s`, `d`, `s^2` and `d^2`, kept for the last 16 columns; of them the horizontal pass makes four
+//! columns of windows' moments at a time, from which the formula makes terms, and sums. Backward, the
 //! terms' derivatives take the same ways in the opposite order: they are kept for the last 16 columns, spread
 //! along the line, kept again, and spread down the columns into the gradient.
 //!
-//! Each pass reads and writes memory that the one before has just touched. What a block needs of a column is loaded
-//! just before it is used, so that eleven rows at most are in registers.
+//! Each pass reads and writes memory that the one before has just touched, and does nothing else: a pass with
+//! the formula after it in one loop has more numbers at a time than there are registers. What a block needs of a
+//! column is loaded just before it is used, so that eleven rows at most are in registers; what the next block needs of the images
+//! is asked for meanwhile.
 
 #![allow(
     clippy::absurd_extreme_comparisons,
@@ -32,8 +35,8 @@
 
 mod backward;
 mod forward;
+mod passes;
 
-use msssim_core::ssim::Moments;
 use msssim_core::statistics::{Constants, Kind};
 use msssim_core::sum::Units;
 
@@ -84,8 +87,8 @@ pub(crate) struct Scale {
     pub(crate) c2: f32,
     /// Whether terms are times luminance.
     pub(crate) is_ssim: bool,
-    /// Whether negative terms count as 0.
-    pub(crate) is_clamped: bool,
+    /// Terms below count as it: 0, or no term.
+    pub(crate) floor: f32,
 }
 
 impl Scale {
@@ -97,7 +100,11 @@ impl Scale {
             c1: constants.c1,
             c2: constants.c2,
             is_ssim: constants.kind == Kind::Ssim,
-            is_clamped: constants.clamped,
+            floor: if constants.clamped {
+                0.0
+            } else {
+                -f32::INFINITY
+            },
         };
         scale.ratios.copy_from_slice(&window.ratios[1..=RADIUS]);
         scale.products.copy_from_slice(&window.products[..=RADIUS]);
@@ -118,24 +125,34 @@ pub(crate) struct Rows {
     pub(crate) width: usize,
     /// Rows of windows, at most the kernel's `R`.
     pub(crate) count: usize,
+    /// How many blocks of `R` rows were before it.
+    pub(crate) before: usize,
+}
+
+/// Rows of samples that are kept for blocks of `rows` rows: those that a block's windows see, in whole blocks. A block of
+/// new rows takes the place of the oldest.
+pub(crate) const fn ring(rows: usize) -> usize {
+    (rows + REACH).next_multiple_of(rows)
 }
 
 /// Memory of the kernels, of any content.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
-    /// `s` and `d`, column by column the last `R + 10` rows.
+    /// `s` and `d`, column by column a [`ring`] of rows.
     pub(crate) samples: Vec<Block>,
     /// What the vertical pass has made of the last columns.
     pub(crate) columns: Vec<Block>,
     /// The same of the first columns of the next segment.
     pub(crate) first_columns: Vec<Block>,
+    /// What the horizontal pass has made of the last columns.
+    pub(crate) sums: Vec<Block>,
     /// Which lanes of each column are windows.
     pub(crate) windows: Vec<Block>,
     /// Derivatives of the last columns.
     pub(crate) slopes: Vec<Block>,
     /// The same of the first columns of the next segment.
     pub(crate) first_slopes: Vec<Block>,
-    /// Derivatives spread along the line, column by column the last `R + 10` rows.
+    /// Derivatives spread along the line, column by column a [`ring`] of rows.
     pub(crate) spread: Vec<Block>,
     /// A block's gradient, column by column.
     pub(crate) gradient: Vec<Block>,
@@ -150,175 +167,18 @@ impl Memory {
                 memory.resize(blocks, Block::ZERO);
             }
         };
-        room(&mut self.samples, segment * (rows + REACH) * 2);
+        room(&mut self.samples, segment * ring(rows) * 2);
         room(&mut self.columns, KEPT * (4 * rows + 1));
         room(&mut self.first_columns, REACH * 4 * rows);
+        room(&mut self.sums, COLUMNS * 4 * rows);
         room(&mut self.windows, segment);
         if backward {
             room(&mut self.slopes, KEPT * (3 * rows + 1));
             room(&mut self.first_slopes, SHORTEST_SEGMENT * 3 * rows);
-            room(&mut self.spread, segment * (rows + REACH) * 3);
+            room(&mut self.spread, segment * ring(rows) * 3);
             room(&mut self.gradient, segment * rows);
         }
     }
-}
-
-/// The weighted sum of eleven vectors from `a[first]` on, the centre's weight being 1.
-#[inline(always)]
-fn weigh<L: Lanes>(ratios: &[L; RADIUS], a: &[L; 18], first: usize) -> L {
-    let sum = (a[first + 4] + a[first + 6]).mul_add(ratios[0], a[first + 5]);
-    let sum = (a[first + 3] + a[first + 7]).mul_add(ratios[1], sum);
-    let sum = (a[first + 2] + a[first + 8]).mul_add(ratios[2], sum);
-    let sum = (a[first + 1] + a[first + 9]).mul_add(ratios[3], sum);
-    (a[first] + a[first + 10]).mul_add(ratios[4], sum)
-}
-
-/// The weighted sum of eleven vectors from `a[first]` on.
-#[inline(always)]
-fn weigh_all<L: Lanes>(products: &[L; RADIUS + 1], a: &[L; 18], first: usize) -> L {
-    let sum = (a[first + 4] + a[first + 6]).mul_add(products[1], products[0] * a[first + 5]);
-    let sum = (a[first + 3] + a[first + 7]).mul_add(products[2], sum);
-    let sum = (a[first + 2] + a[first + 8]).mul_add(products[3], sum);
-    let sum = (a[first + 1] + a[first + 9]).mul_add(products[4], sum);
-    (a[first] + a[first + 10]).mul_add(products[5], sum)
-}
-
-/// The vertical pass over one column: `R` rows of sums of `s`, `s^2`, `d` and `d^2`, one after the other.
-///
-/// Where it `SHIFTS`, the last ten rows move up, to be the first ones of the next block.
-#[inline(always)]
-fn vertical<L: Lanes, const R: usize, const SHIFTS: bool>(
-    ratios: &[L; RADIUS],
-    column: &mut [L],
-    out: &mut [L],
-) {
-    let zero = L::splat(0.0);
-    let (column, out) = (&mut column[..2 * (R + REACH)], &mut out[..4 * R]);
-    // Loops of two, so that what one has loaded is not kept, in want of registers in memory, for the other.
-    for m in 0..2 {
-        let mut a = [zero; 18];
-        repeat!(k, R + REACH, {
-            a[k] = column[2 * k + m];
-            if k >= REACH {
-                out[2 * m * R + k - REACH] = weigh(ratios, &a, k - REACH);
-            }
-        });
-    }
-    for m in 0..2 {
-        let mut a = [zero; 18];
-        repeat!(k, R + REACH, {
-            let v = column[2 * k + m];
-            a[k] = v * v;
-            if SHIFTS && k >= R {
-                column[2 * (k - R) + m] = v;
-            }
-            if k >= REACH {
-                out[(2 * m + 1) * R + k - REACH] = weigh(ratios, &a, k - REACH);
-            }
-        });
-    }
-}
-
-/// The vertical pass over all columns up to `limit`, of which those before `done` are made. Columns beyond the segment
-/// are the first ones of the next.
-#[inline(always)]
-fn vertical_until<L: Lanes, const R: usize, const SHIFTS: bool>(
-    ratios: &[L; RADIUS],
-    segment: usize,
-    samples: &mut [L],
-    columns: &mut [L],
-    first_columns: &mut [L],
-    mut done: usize,
-    limit: usize,
-) -> usize {
-    let per_column = 2 * (R + REACH);
-    let from = done;
-    while done < limit.min(segment) {
-        let column = &mut samples[done * per_column..][..per_column];
-        let out = &mut columns[done % KEPT * (4 * R + 1)..][..4 * R];
-        vertical::<L, R, SHIFTS>(ratios, column, out);
-        done += 1;
-    }
-    for column in from..done.min(REACH) {
-        let out = &columns[column % KEPT * (4 * R + 1)..][..4 * R];
-        let first = &mut first_columns[column * 4 * R..][..4 * R];
-        for i in 0..4 * R {
-            first[i] = out[i].rotate_down();
-        }
-    }
-    while done < limit {
-        let first = &first_columns[(done - segment) * 4 * R..][..4 * R];
-        let out = &mut columns[done % KEPT * (4 * R + 1)..][..4 * R];
-        for i in 0..4 * R {
-            out[i] = first[i];
-        }
-        done += 1;
-    }
-    done
-}
-
-/// Moves each column's last ten rows up, to be the first ones of the next block.
-#[inline(always)]
-fn shift<L: Lanes>(memory: &mut [L], columns: usize, rows: usize, per_row: usize) {
-    let per_column = (rows + REACH) * per_row;
-    for column in memory[..columns * per_column].chunks_exact_mut(per_column) {
-        for i in 0..REACH * per_row {
-            column[i] = column[i + rows * per_row];
-        }
-    }
-}
-
-/// The moments of four windows of one row, from the columns of vertical sums that they span.
-#[inline(always)]
-fn moments<L: Lanes, const R: usize>(
-    products: &[L; RADIUS + 1],
-    columns: &[&[L]; COLUMNS + REACH],
-    row: usize,
-) -> [Moments<L>; COLUMNS] {
-    let zero = L::splat(0.0);
-    let (mut s, mut ss) = ([zero; COLUMNS], [zero; COLUMNS]);
-    let (mut d, mut dd) = ([zero; COLUMNS], [zero; COLUMNS]);
-    macro_rules! line {
-        ($out:ident, $map:literal) => {
-            let mut a = [zero; 18];
-            repeat!(k, COLUMNS + REACH, {
-                // Says that the row is inside.
-                a[k] = columns[k][$map * R + row % R];
-                if k >= REACH {
-                    $out[k - REACH] = weigh_all(products, &a, k - REACH);
-                }
-            });
-        };
-    }
-    line!(s, 0);
-    line!(ss, 1);
-    line!(d, 2);
-    line!(dd, 3);
-    let mut moments = [Moments {
-        s: zero,
-        d: zero,
-        ss: zero,
-        dd: zero,
-    }; COLUMNS];
-    repeat!(c, COLUMNS, {
-        moments[c] = Moments {
-            s: s[c],
-            d: d[c],
-            ss: ss[c],
-            dd: dd[c],
-        };
-    });
-    moments
-}
-
-/// The columns from `first` on of a memory of the last ones.
-#[inline(always)]
-fn last_columns<L>(memory: &[L], first: usize, per_column: usize) -> [&[L]; COLUMNS + REACH] {
-    let mut columns = [&memory[..0]; COLUMNS + REACH];
-    repeat!(k, COLUMNS + REACH, {
-        columns[k] = &memory[(first + k) % KEPT * (per_column + 1)..][..per_column];
-    });
-    columns
 }
 
 /// Sums of a row's terms in every lane, see [`Lanes::tally`]: of `cs`, and of `l cs` where there is luminance.
@@ -344,8 +204,8 @@ fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) 
 /// Puts a line of `s` and one of `d` into the columns of samples of a block.
 pub(crate) struct Load<'a> {
     pub(crate) segment: usize,
-    /// Rows of a block and what its windows reach beyond it.
-    pub(crate) rows: usize,
+    /// Rows of the [`ring`].
+    pub(crate) ring: usize,
     /// Which of them it is.
     pub(crate) row: usize,
     pub(crate) sum: &'a [f32],
@@ -359,7 +219,7 @@ impl Task for Load<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self) {
         let samples = L::vectors(self.samples);
-        let per_column = 2 * self.rows;
+        let per_column = 2 * self.ring;
         let mut at = 0;
         while at < self.segment {
             let s = L::gather(self.sum, self.segment, at);

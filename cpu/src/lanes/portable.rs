@@ -37,12 +37,7 @@ impl Real for Portable {
 
     #[inline(always)]
     fn at_least_zero(self) -> Self {
-        if cfg!(target_feature = "sse2") {
-            // `maxps`, which gives its second operand where one is NaN.
-            Self(f32x4::ZERO.fast_max(self.0))
-        } else {
-            self.zero_where_negative(self)
-        }
+        self.at_least(Self(f32x4::ZERO))
     }
 }
 
@@ -60,8 +55,18 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn zero_where_negative(self, of: Self) -> Self {
-        Self(of.0.simd_lt(f32x4::ZERO).bitselect(f32x4::ZERO, self.0))
+    fn at_least(self, floor: Self) -> Self {
+        if cfg!(target_feature = "sse2") {
+            // `maxps`, which gives its second operand where one is NaN, or both are zeros.
+            Self(floor.0.fast_max(self.0))
+        } else {
+            Self(self.0.simd_lt(floor.0).bitselect(floor.0, self.0))
+        }
+    }
+
+    #[inline(always)]
+    fn zero_where_below(self, of: Self, floor: Self) -> Self {
+        Self(of.0.simd_lt(floor.0).bitselect(f32x4::ZERO, self.0))
     }
 
     #[inline(always)]

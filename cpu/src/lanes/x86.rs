@@ -117,12 +117,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn zero_where_negative(self, of: Self) -> Self {
+    fn at_least(self, floor: Self) -> Self {
+        // Gives its second operand where one is NaN, or both are zeros.
         // SAFETY: the instructions exist, see above.
-        Self(unsafe {
-            let negative = _mm256_cmp_ps::<_CMP_LT_OQ>(of.0, _mm256_setzero_ps());
-            _mm256_andnot_ps(negative, self.0)
-        })
+        Self(unsafe { _mm256_max_ps(floor.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn zero_where_below(self, of: Self, floor: Self) -> Self {
+        // SAFETY: the instructions exist, see above.
+        Self(unsafe { _mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(of.0, floor.0), self.0) })
     }
 
     #[inline(always)]
@@ -253,10 +257,17 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn zero_where_negative(self, of: Self) -> Self {
+    fn at_least(self, floor: Self) -> Self {
+        // Gives its second operand where one is NaN, or both are zeros.
+        // SAFETY: the instructions exist, see above.
+        Self(unsafe { _mm512_max_ps(floor.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn zero_where_below(self, of: Self, floor: Self) -> Self {
         // SAFETY: the instructions exist, see above.
         Self(unsafe {
-            let stays = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(of.0, _mm512_setzero_ps());
+            let stays = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(of.0, floor.0);
             _mm512_maskz_mov_ps(stays, self.0)
         })
     }
