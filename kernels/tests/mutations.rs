@@ -1,38 +1,13 @@
 //! Shipped kernels with one line changed: each change must be caught, by the finding that it deserves.
 
 mod common;
+#[path = "common/mutate.rs"]
+mod mutate;
 
 use common::{Case, Output, Texts, metric, run, run_with};
 use msssim_kernels::{Halving, Pass};
 use msssim_ptx_emulator::{Access, Fault, Finding, LaunchError, Space};
-
-/// Replaces the `nth` occurrence of `from` in kernel `kernel` and returns the text and the line.
-fn mutate(text: &str, kernel: &str, nth: usize, from: &str, to: &str) -> (String, u32) {
-    let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-    let end = text[start + 1..]
-        .find(".entry")
-        .map_or(text.len(), |i| start + 1 + i);
-    let (at, _) = text[start..end]
-        .match_indices(from)
-        .nth(nth)
-        .expect("the place");
-    let at = start + at;
-    let line = text[..at].matches('\n').count() as u32 + 1;
-    (
-        format!("{}{to}{}", &text[..at], &text[at + from.len()..]),
-        line,
-    )
-}
-
-/// The `nth` instruction of a kernel that begins so, as written.
-fn first_line<'t>(text: &'t str, kernel: &str, nth: usize, opcode: &str) -> &'t str {
-    let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-    let line = text[start..]
-        .lines()
-        .filter(|line| line.trim_start().starts_with(opcode))
-        .nth(nth);
-    line.expect("the instruction").trim()
-}
+use mutate::{first_line, member_mask, mutate};
 
 /// A small case of two scales, strips across and down.
 fn case() -> Case {
@@ -224,15 +199,8 @@ fn found_offset(found: &Finding) -> u64 {
 
 #[test]
 fn a_shuffle_without_half_its_lanes_and_one_from_too_far() {
-    let mask = |text: &str, kernel: &str| {
-        let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-        let line = text[start..]
-            .lines()
-            .find(|l| l.contains("mov.u32") && l.ends_with(" -1;"));
-        line.expect("the member mask").trim().to_owned()
-    };
     let mut texts = Texts::default();
-    let all = mask(&texts.statistics, "statistics_f32");
+    let all = member_mask(&texts.statistics, "statistics_f32").to_owned();
     texts.statistics = mutate(
         &texts.statistics,
         "statistics_f32",
