@@ -66,7 +66,10 @@ fn the_case_is_right_as_shipped() {
 fn a_shuffle_from_lanes_that_have_gone_ahead() {
     // The lower half adds the upper half's sums, which has jumped over the reduction to the barrier.
     let mut texts = Texts::default();
-    let reduction = texts.statistics.find(".entry statistics_f32(").expect("the kernel");
+    let reduction = texts
+        .statistics
+        .find(".entry statistics_f32(")
+        .expect("the kernel");
     let barriers: Vec<usize> = texts.statistics[reduction..]
         .match_indices("bar.sync")
         .map(|(at, _)| reduction + at)

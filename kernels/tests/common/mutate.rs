@@ -29,10 +29,19 @@ pub(crate) fn first_line<'t>(text: &'t str, kernel: &str, nth: usize, opcode: &s
 }
 
 /// The line that says which lanes take part in a kernel's shuffles: all.
+#[allow(dead_code, reason = "not every test file looks at shuffles")]
 pub(crate) fn member_mask<'t>(text: &'t str, kernel: &str) -> &'t str {
     let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
     let line = text[start..]
         .lines()
         .find(|line| line.contains("mov.u32") && line.ends_with(" -1;"));
     line.expect("the member mask").trim()
+}
+
+/// The text of one kernel, from its name to the next one's.
+#[allow(dead_code, reason = "not every test file goes through whole kernels")]
+pub(crate) fn body<'t>(text: &'t str, kernel: &str) -> &'t str {
+    let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
+    let end = text[start + 1..].find(".entry");
+    &text[start..end.map_or(text.len(), |end| start + 1 + end)]
 }
