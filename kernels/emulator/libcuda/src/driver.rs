@@ -18,8 +18,10 @@ pub(crate) struct Settings {
     pub(crate) driver_version: i32,
     /// The newest PTX that is read, times ten; unless set, what goes with the driver's version.
     pub(crate) newest_ptx: Option<i32>,
-    /// Whether launches succeed and do nothing.
-    pub(crate) idle: bool,
+    /// Whether the library does not go with the system's driver.
+    pub(crate) mismatch: bool,
+    /// The kernel whose launches succeed and do nothing; empty for all.
+    pub(crate) idle: Option<String>,
 }
 
 /// Something that a stream does. Host memory is an address, read or written when it is done.
@@ -115,7 +117,8 @@ impl Default for Driver {
                 memory: 8 << 30,
                 driver_version: 12040,
                 newest_ptx: None,
-                idle: false,
+                mismatch: false,
+                idle: None,
             },
             initialised: false,
             device: Device::new(),
@@ -421,7 +424,7 @@ impl Driver {
 
     fn execute(&mut self, command: Command, host: &dyn Host) -> Outcome {
         match command {
-            Command::Launch { .. } if self.settings.idle => {}
+            Command::Launch { function, .. } if self.is_idle(function) => {}
             Command::Launch {
                 function,
                 shape,
@@ -450,6 +453,14 @@ impl Driver {
             Command::Free(address) => self.free(address)?,
         }
         Ok(())
+    }
+
+    fn is_idle(&self, function: usize) -> bool {
+        let function = self.functions.get(&function);
+        match (&self.settings.idle, function) {
+            (Some(idle), Some(function)) => idle.is_empty() || *idle == function.name,
+            _ => false,
+        }
     }
 
     /// Device memory that a copy or a fill touches: all of it in one allocation.

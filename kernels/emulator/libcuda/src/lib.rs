@@ -38,4 +38,4 @@ mod driver;
 mod load;
 mod status;
 
-pub use load::{Emulator, LoadError, Setting, load};
+pub use load::{Emulator, Idle, LoadError, Setting, load};
