@@ -15,20 +15,15 @@ fn size(width: usize, height: usize) -> Size {
 }
 
 fn same_bits(a: &Computed, b: &Computed) {
-    assert_eq!(digest(a), digest(b));
+    assert_eq!(a.bits(), b.bits());
 }
 
 /// FNV-1a over the bits of all scores and then of the gradient.
 fn digest(computed: &Computed) -> u64 {
-    let scores = computed.scores.iter().map(|score| score.value.to_bits());
-    let samples = computed.gradient.iter().map(|v| u64::from(v.to_bits()));
-    scores
-        .chain(samples)
-        .fold(0xCBF2_9CE4_8422_2325, |hash, v| {
-            v.to_le_bytes().into_iter().fold(hash, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
-            })
-        })
+    let bytes = computed.bits().into_iter().flat_map(u64::to_le_bytes);
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+    })
 }
 
 #[test]
