@@ -8,7 +8,7 @@ mod mutate;
 
 use common::{Case, Texts, metric, run, run_with};
 use msssim_kernels::{Halving, Pass};
-use msssim_ptx_emulator::{Fault, Finding, LaunchError};
+use msssim_ptx_emulator::{Access, Fault, Finding, LaunchError};
 use mutate::{first_line, member_mask, mutate};
 
 /// Two scales, of which the finer has more than one block across.
@@ -208,4 +208,41 @@ fn a_loop_that_takes_no_step() {
         matches!(found.fault, Fault::TooManyInstructions { limit: 100_000 }),
         "{found}"
     );
+}
+
+#[test]
+fn a_copy_that_is_not_waited_for() {
+    // The kernels copy through registers. Here each thread has its pixel's place filled from the image by a
+    // copy first, which lands before the pixel is stored, or has not been waited for.
+    let with = |waits: &str| {
+        let mut texts = Texts::default();
+        let store = first_line(&texts.statistics, "statistics_f32", 0, "st.shared.f32").to_owned();
+        let place = store.split(['[', ']']).nth(1).expect("an address");
+        let copy = format!(
+            "{{ .reg .b64 image; ld.param.u64 image, [statistics_f32_param_0]; \
+             cp.async.ca.shared.global [{place}], [image], 4; cp.async.commit_group; {waits} }}\n{store}"
+        );
+        let (text, line) = mutate(&texts.statistics, "statistics_f32", 0, &store, &copy);
+        texts.statistics = text;
+        (texts, line + 1)
+    };
+    let (texts, line) = with("cp.async.wait_group 1;");
+    let found = finding(&texts);
+    assert_at(&found, "statistics_f32", [0; 3], 0, line);
+    assert!(
+        matches!(
+            found.fault,
+            Fault::CopyInFlight {
+                access: Access::Write,
+                ..
+            }
+        ),
+        "{found}"
+    );
+    // Waited for, it does no harm.
+    let (texts, _) = with("cp.async.wait_group 0;");
+    let case = case();
+    let (x, y) = case.pair();
+    let same = run_with(&texts, &case, Pass::Score, &x, &y).expect("a run");
+    assert_eq!(same.scores, run(&case, Pass::Score, &x, &y).scores);
 }
