@@ -216,8 +216,7 @@ impl Case {
         })
     }
 
-    /// A disc that reaches the longer sides, if there is to be a mask: for all images, as a codec's region
-    /// of interest would be.
+    /// A disc that reaches the longer sides, the same in all images, if there is to be a mask.
     fn mask(&self, stream: &Arc<CudaStream>) -> Result<Option<Mask>, Failure> {
         if self.by != Kernels::Masked {
             return Ok(None);
