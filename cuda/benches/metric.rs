@@ -20,8 +20,8 @@ use std::time::Instant;
 use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags};
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream};
 use msssim_cuda::{
-    Buffers, Captured, Device, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size, Workspace,
-    cudarc,
+    Buffers, Captured, Device, Images, ImagesMut, Layout, Mask, MsSsim, Params, Pass, Plane,
+    Pooling, Size, Weighting, Workspace, cudarc,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -34,9 +34,20 @@ struct Case {
     size: Size,
     params: Params,
     pass: Pass,
+    by: Kernels,
 }
 
-fn cases() -> [Case; 6] {
+/// Which kernels do it.
+#[derive(Clone, Copy, PartialEq)]
+enum Kernels {
+    /// Those for training, where they have the convention.
+    Own,
+    General,
+    /// The general ones, within a region of interest.
+    Masked,
+}
+
+fn cases() -> [Case; 10] {
     let wang = Params {
         data_range: 1.0,
         ..Params::WANG_2003
@@ -52,6 +63,7 @@ fn cases() -> [Case; 6] {
         size: Size { width, height },
         params,
         pass,
+        by: Kernels::Own,
     };
     let (score, gradient) = (Pass::Score, Pass::Gradient);
     [
@@ -79,6 +91,45 @@ fn cases() -> [Case; 6] {
             "score and gradient, patches of 33",
             [128, 1, 33, 33],
             snell,
+            gradient,
+        ),
+        Case {
+            by: Kernels::General,
+            ..case(
+                "score and gradient, 1080p, general kernels",
+                [8, 3, 1080, 1920],
+                wang,
+                gradient,
+            )
+        },
+        Case {
+            by: Kernels::Masked,
+            ..case(
+                "score and gradient, 1080p, general kernels with a mask",
+                [8, 3, 1080, 1920],
+                wang,
+                gradient,
+            )
+        },
+        Case {
+            by: Kernels::General,
+            ..case(
+                "score and gradient, 512, products pixel by pixel, general kernels",
+                [1, 3, 512, 512],
+                Params {
+                    pooling: Pooling::PixelProduct,
+                    ..snell
+                },
+                gradient,
+            )
+        },
+        case(
+            "score and gradient, 512, terms apart",
+            [1, 3, 512, 512],
+            Params {
+                data_range: 1.0,
+                ..Params::METRIX
+            },
             gradient,
         ),
     ]
@@ -158,7 +209,28 @@ fn bench() -> Result<(), Failure> {
 
 impl Case {
     fn metric(&self) -> Result<MsSsim, Failure> {
-        Ok(MsSsim::new(self.size, self.channels, &self.params)?)
+        let metric = MsSsim::new(self.size, self.channels, &self.params)?;
+        Ok(match self.by {
+            Kernels::Own => metric,
+            Kernels::General | Kernels::Masked => metric.general(),
+        })
+    }
+
+    /// A disc that reaches the longer sides, the same in all images, if there is to be a mask.
+    fn mask(&self, stream: &Arc<CudaStream>) -> Result<Option<Mask>, Failure> {
+        if self.by != Kernels::Masked {
+            return Ok(None);
+        }
+        let Size { width, height } = self.size;
+        let radius = width.min(height) as f32 / 2.0;
+        let inside = |at: usize| {
+            let row = (at / width) as f32 - height as f32 / 2.0;
+            let column = (at % width) as f32 - width as f32 / 2.0;
+            f32::from(u8::from(row * row + column * column <= radius * radius))
+        };
+        let weights: Vec<f32> = (0..self.size.area()).map(inside).collect();
+        let plane = Plane::new(&weights, self.size)?;
+        Ok(Some(self.metric()?.mask(stream, &[plane])?))
     }
 
     fn samples(&self) -> usize {
@@ -190,16 +262,25 @@ impl Pair {
         })
     }
 
-    fn enqueue(&mut self, workspace: &mut Workspace, pass: Pass) -> Result<(), Failure> {
+    fn enqueue(
+        &mut self,
+        workspace: &mut Workspace,
+        pass: Pass,
+        mask: Option<&Mask>,
+    ) -> Result<(), Failure> {
         let metric = *workspace.metric();
         let reference = Images::planar(self.reference.as_view());
         let distorted = Images::planar(self.distorted.as_view());
         match pass {
-            Pass::Score => metric.enqueue_score(workspace, &reference, &distorted)?,
-            Pass::Gradient => metric.enqueue_score_and_gradient(
+            Pass::Score => metric.enqueue_score_region(workspace, &reference, &distorted, mask)?,
+            Pass::Gradient => metric.enqueue_differentiate(
                 workspace,
                 &reference,
                 &distorted,
+                &Weighting {
+                    upstream: None,
+                    mask,
+                },
                 &mut ImagesMut::planar(self.gradient.as_view_mut()),
             )?,
         }
@@ -248,32 +329,39 @@ fn launches(device: &Device, stream: &Arc<CudaStream>, case: &Case) -> Result<[f
     let mut workspace = case
         .metric()?
         .workspace(device, stream, case.images, case.pass)?;
-    let count = pairs.len();
+    let (count, mask) = (pairs.len(), case.mask(stream)?);
     timed(stream, |i| {
-        pairs[i % count].enqueue(&mut workspace, case.pass)
+        pairs[i % count].enqueue(&mut workspace, case.pass, mask.as_ref())
     })
 }
 
 fn graph(device: &Device, stream: &Arc<CudaStream>, case: &Case) -> Result<f64, Failure> {
-    let pairs = pairs(device, stream, case)?;
-    let mut graphs = Vec::new();
-    for pair in pairs {
-        let workspace = case
-            .metric()?
-            .workspace(device, stream, case.images, case.pass)?;
-        let buffers = Buffers {
-            reference: pair.reference,
-            distorted: pair.distorted,
-            upstream: None,
-            mask: None,
-            gradient: pair.gradient,
-            layout: Layout::Planar,
-        };
-        graphs.push(Captured::new(workspace, buffers)?);
-    }
+    let pairs = pairs(device, stream, case)?.into_iter();
+    let graphs = pairs.map(|pair| captured(device, stream, case, pair));
+    let mut graphs = graphs.collect::<Result<Vec<_>, Failure>>()?;
     let count = graphs.len();
     let [_, median, _] = timed(stream, |i| Ok(graphs[i % count].replay()?))?;
     Ok(median)
+}
+
+fn captured(
+    device: &Device,
+    stream: &Arc<CudaStream>,
+    case: &Case,
+    pair: Pair,
+) -> Result<Captured<f32>, Failure> {
+    let workspace = case
+        .metric()?
+        .workspace(device, stream, case.images, case.pass)?;
+    let buffers = Buffers {
+        reference: pair.reference,
+        distorted: pair.distorted,
+        upstream: None,
+        mask: case.mask(stream)?,
+        gradient: pair.gradient,
+        layout: Layout::Planar,
+    };
+    Ok(Captured::new(workspace, buffers)?)
 }
 
 /// Bytes a second that a copy within the device reads and writes.
@@ -313,7 +401,7 @@ fn first_score() -> Result<(), Failure> {
     let mut pair = Pair::new(&stream, case.samples(), 1)?;
     let metric = case.metric()?;
     let mut workspace = metric.workspace(&device, &stream, case.images, Pass::Score)?;
-    pair.enqueue(&mut workspace, Pass::Score)?;
+    pair.enqueue(&mut workspace, Pass::Score, None)?;
     match workspace.scores()? {
         [score] if score.value > 0.0 && score.value < 1.0 => Ok(()),
         scores => Err(format!("the first scores are {scores:?}").into()),
@@ -379,7 +467,7 @@ fn pytorch() {
     }
 }
 
-/// Every case once, an eighth as long and wide where it is large, on the emulator.
+/// Every case once, one or two small images of it, on the emulator, and a graph of it where it has one.
 fn smoke() -> Result<(), Failure> {
     msssim_emulated_libcuda::load()?;
     let device = Device::probe()?;
@@ -387,17 +475,24 @@ fn smoke() -> Result<(), Failure> {
     for mut case in cases() {
         let smallest = case.params.smallest_side();
         for side in [&mut case.size.width, &mut case.size.height] {
-            *side = smallest.max(if *side > 100 { *side / 8 } else { *side });
+            *side = smallest.max(33.min(*side));
         }
         (case.images, case.channels) = (case.images.min(2), 1);
+        if smallest > 100 {
+            case.images = 1;
+        }
         let mut pair = Pair::new(&stream, case.samples(), 1)?;
         let mut workspace = case
             .metric()?
             .workspace(&device, &stream, case.images, case.pass)?;
-        pair.enqueue(&mut workspace, case.pass)?;
+        let mask = case.mask(&stream)?;
+        pair.enqueue(&mut workspace, case.pass, mask.as_ref())?;
         let scores = workspace.scores()?;
         assert!(scores.iter().all(|score| (0.0..1.0).contains(&score.value)));
         assert!(least_bytes(&case)? >= 8.0 * case.samples() as f64);
+        if case.pass == Pass::Gradient {
+            captured(&device, &stream, &case, pair)?;
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaStream};
 use msssim_core::{Params, Plane, PlaneMut, Size};
 
-use crate::driver::{Kernels, new_stream, version};
+use crate::driver::{Kernels, allocate_zeros, new_stream, upload, version};
 use crate::error::{Error, ProbeError, Version};
 use crate::images::{Images, ImagesMut};
 use crate::metric::{MsSsim, Pass};
@@ -164,9 +164,9 @@ impl Device {
         let metric = MsSsim::new(size, 1, &params)?;
         let stream = self.new_stream()?;
         let mut workspace = metric.workspace(self, &stream, 1, Pass::Gradient)?;
-        let x = stream.clone_htod(&reference)?;
-        let y = stream.clone_htod(&distorted)?;
-        let mut gradient = stream.alloc_zeros::<f32>(size.area())?;
+        let x = upload(&stream, &reference)?;
+        let y = upload(&stream, &distorted)?;
+        let mut gradient = allocate_zeros(&stream, size.area())?;
         let images = [&x, &y].map(|samples| Images::planar(samples.as_view()));
         let computed = metric.score_and_gradient(
             &mut workspace,

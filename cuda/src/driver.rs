@@ -71,6 +71,12 @@ pub(crate) fn allocate_zeros(
     zeros.map_err(|error| exhausted(stream, len.saturating_mul(4), error))
 }
 
+/// Device memory that holds `values`.
+pub(crate) fn upload(stream: &Arc<CudaStream>, values: &[f32]) -> Result<CudaSlice<f32>, Error> {
+    let there = stream.clone_htod(values);
+    there.map_err(|error| exhausted(stream, size_of_val(values), error))
+}
+
 /// The error of an allocation.
 fn exhausted(stream: &CudaStream, asked: usize, error: DriverError) -> Error {
     if is_out_of_memory(error) {

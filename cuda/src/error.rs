@@ -45,6 +45,16 @@ pub enum ProbeError {
         /// What the driver's compiler wrote.
         log: String,
     },
+    /// Not even a known pair of small images fits into what is free of the device's memory.
+    #[error(
+        "{asked} bytes of device memory asked, {free} free: end what else uses the device, or choose another"
+    )]
+    OutOfMemory {
+        /// Bytes that were asked for.
+        asked: usize,
+        /// Bytes that are free.
+        free: usize,
+    },
     /// A known pair of images has another score or gradient than it should have.
     #[error(
         "{name} computes {actual} for the {what} of a known pair of images, not {expected}: do not trust it"
@@ -59,7 +69,7 @@ pub enum ProbeError {
         /// What the device computed.
         actual: f64,
     },
-    /// Anything else, an exhausted memory among it.
+    /// Anything else, such as a driver that does not run.
     #[error(transparent)]
     Device(Error),
 }
@@ -152,6 +162,7 @@ impl From<Error> for ProbeError {
     fn from(error: Error) -> Self {
         match error {
             Error::PtxRefused { module, log } => Self::PtxRefused { module, log },
+            Error::OutOfMemory { asked, free } => Self::OutOfMemory { asked, free },
             error => Self::Device(error),
         }
     }

@@ -26,7 +26,8 @@ pub struct Buffers<T> {
     pub layout: Layout,
 }
 
-/// A captured [`crate::MsSsim::score_and_gradient`]: one call to the driver runs all of its kernels.
+/// A captured [`crate::MsSsim::differentiate`], of a plan for training or a general one, with its mask: one call to the
+/// driver runs all of its kernels.
 ///
 /// It owns the memory that the kernels use. Change what is in it through
 /// [`Captured::reference_mut`] and its like, and [`Captured::replay`].
@@ -42,10 +43,11 @@ impl<T: Sample> Captured<T> {
     /// Nothing is computed yet.
     ///
     /// # Errors
-    /// [`Error::ShortImages`], [`Error::Overlap`], [`Error::Driver`].
+    /// [`Error::ShortImages`], also for a mask of fewer images or fewer weights than scores; [`Error::Overlap`],
+    /// [`Error::Driver`].
     ///
     /// # Panics
-    /// If `workspace` was made for scores alone.
+    /// If `workspace` was made for scores alone, or the mask by another plan.
     pub fn new(mut workspace: Workspace, mut buffers: Buffers<T>) -> Result<Self, Error> {
         let device = workspace.device().clone();
         let stream = workspace.stream().clone();

@@ -25,6 +25,7 @@ mod images;
 mod metric;
 pub mod network;
 mod weighting;
+mod workspace;
 
 pub use cudarc;
 pub use device::Device;

@@ -4,6 +4,7 @@ use cudarc::driver::{CudaSlice, CudaStream, CudaView};
 use msssim_core::Plane;
 use std::sync::Arc;
 
+use crate::driver::upload;
 use crate::error::Error;
 use crate::metric::MsSsim;
 
@@ -75,7 +76,7 @@ impl MsSsim {
     ///
     /// # Errors
     /// [`Error::Metric`] as on any backend, and for no region at all; [`Error::Unsupported`] for a plan that
-    /// is not [`MsSsim::general`]; [`Error::Driver`].
+    /// is not [`MsSsim::general`]; [`Error::OutOfMemory`], [`Error::Driver`].
     pub fn mask<T: msssim_core::Sample>(
         &self,
         stream: &Arc<CudaStream>,
@@ -98,7 +99,7 @@ impl MsSsim {
             self.plan().mask(plane, memory)?;
         }
         Ok(Mask {
-            weights: stream.clone_htod(&host)?,
+            weights: upload(stream, &host)?,
             images: weights.len(),
             len,
             plan: *self.plan(),

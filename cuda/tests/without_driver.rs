@@ -8,7 +8,10 @@ fn probing_answers_on_any_machine() {
     let driver = unsafe { cudarc::driver::sys::is_culib_present() };
     match Device::probe() {
         Ok(device) => assert!(driver && !device.name().is_empty()),
-        Err(ProbeError::NoDriver) => assert!(!driver),
+        Err(error @ ProbeError::NoDriver) => {
+            assert!(!driver);
+            assert!(error.to_string().contains("install NVIDIA's driver"));
+        }
         Err(error) => assert!(driver, "{error}"),
     }
 }

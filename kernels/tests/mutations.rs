@@ -1,38 +1,13 @@
 //! Shipped kernels with one line changed: each change must be caught, by the finding that it deserves.
 
 mod common;
+#[path = "common/mutate.rs"]
+mod mutate;
 
 use common::{Case, Output, Texts, metric, run, run_with};
 use msssim_kernels::{Halving, Pass};
 use msssim_ptx_emulator::{Access, Fault, Finding, LaunchError, Space};
-
-/// Replaces the `nth` occurrence of `from` in kernel `kernel` and returns the text and the line.
-fn mutate(text: &str, kernel: &str, nth: usize, from: &str, to: &str) -> (String, u32) {
-    let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-    let end = text[start + 1..]
-        .find(".entry")
-        .map_or(text.len(), |i| start + 1 + i);
-    let (at, _) = text[start..end]
-        .match_indices(from)
-        .nth(nth)
-        .expect("the place");
-    let at = start + at;
-    let line = text[..at].matches('\n').count() as u32 + 1;
-    (
-        format!("{}{to}{}", &text[..at], &text[at + from.len()..]),
-        line,
-    )
-}
-
-/// The `nth` instruction of a kernel that begins so, as written.
-fn first_line<'t>(text: &'t str, kernel: &str, nth: usize, opcode: &str) -> &'t str {
-    let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-    let line = text[start..]
-        .lines()
-        .filter(|line| line.trim_start().starts_with(opcode))
-        .nth(nth);
-    line.expect("the instruction").trim()
-}
+use mutate::{first_line, member_mask, mutate};
 
 /// A small case of two scales, strips across and down.
 fn case() -> Case {
@@ -224,15 +199,8 @@ fn found_offset(found: &Finding) -> u64 {
 
 #[test]
 fn a_shuffle_without_half_its_lanes_and_one_from_too_far() {
-    let mask = |text: &str, kernel: &str| {
-        let start = text.find(&format!(".entry {kernel}(")).expect("the kernel");
-        let line = text[start..]
-            .lines()
-            .find(|l| l.contains("mov.u32") && l.ends_with(" -1;"));
-        line.expect("the member mask").trim().to_owned()
-    };
     let mut texts = Texts::default();
-    let all = mask(&texts.statistics, "statistics_f32");
+    let all = member_mask(&texts.statistics, "statistics_f32").to_owned();
     texts.statistics = mutate(
         &texts.statistics,
         "statistics_f32",
@@ -310,4 +278,36 @@ fn arguments_and_blocks_that_do_not_fit() {
         ),
         "{error}"
     );
+}
+
+/// The only approximate function of the kernels is where the power of a mean begins a reciprocal. A device may
+/// round it otherwise, and the score is the same.
+#[test]
+fn the_last_bits_of_the_only_approximate_function_do_not_show() {
+    let mut case = case();
+    case.metric.weights = [0.3; msssim_kernels::MAX_SCALES];
+    let (x, y) = case.pair();
+    let right = run(&case, Pass::Gradient, &x, &y);
+    let seed = Texts::default();
+    let seed = seed.combine.lines().find(|line| line.contains(".approx"));
+    let seed = seed.expect("the reciprocal").trim();
+    let register = seed.split_whitespace().nth(1).expect("a register");
+    let register = register.trim_end_matches(',');
+    for units in [-3, -1, 1, 3] {
+        let other = format!(
+            "{seed} {{ .reg .b32 low, high; mov.b64 {{low, high}}, {register}; \
+             add.s32 high, high, {units}; mov.b64 {register}, {{low, high}}; }}"
+        );
+        let mut texts = Texts::default();
+        texts.combine = texts.combine.replace(seed, &other);
+        let moved = run_with(&texts, &case, Pass::Gradient, &x, &y).expect("a run");
+        assert_eq!(moved.scores[0].to_bits(), right.scores[0].to_bits());
+        assert_eq!(moved.gradient, right.gradient);
+    }
+    // Were it far off it would show: it is what the power is computed with.
+    let off = seed.replace("rcp.approx.ftz.f64", "mov.f64");
+    let mut texts = Texts::default();
+    texts.combine = texts.combine.replace(seed, &off);
+    let wrong = run_with(&texts, &case, Pass::Gradient, &x, &y).expect("a run");
+    assert_ne!(wrong.scores[0].to_bits(), right.scores[0].to_bits());
 }

@@ -2,7 +2,8 @@
 
 use msssim_cuda::cudarc::driver::CudaSlice;
 use msssim_cuda::{
-    Buffers, Captured, Images, ImagesMut, Layout, MsSsim, Params, Pass, Size, Upstream,
+    Buffers, Captured, Error, Images, ImagesMut, Layout, MsSsim, Params, Pass, Plane, Size,
+    Upstream, Weighting,
 };
 
 use crate::support::{Pair, compute, device, textures};
@@ -94,6 +95,112 @@ fn upstream_weights_are_read_at_every_replay() {
             assert_eq!(*actual, plain * weights[i / size.area()]);
         }
     }
+}
+
+/// By general kernels, in groups of one image and all at once, each image with its own mask.
+#[test]
+fn a_general_plan_with_masks() {
+    let size = Size {
+        width: 23,
+        height: 21,
+    };
+    let params = Params {
+        scales: 2,
+        ..Params::METRIX
+    };
+    let stream = device().new_stream().expect("a stream");
+    let (x, y) = textures(2 * 3, size, 255.0);
+    let half: Vec<f32> = (0..size.area()).map(|at| (at % 2) as f32).collect();
+    let rows: Vec<f32> = (0..size.area())
+        .map(|at| f32::from(u8::from(at / size.width > 7)))
+        .collect();
+    let planes = [&half, &rows].map(|weights| Plane::new(weights, size).expect("a plane"));
+    let metric = MsSsim::new(size, 3, &params).expect("a plan");
+    for metric in [metric.general(), metric.general().within(0)] {
+        let workspace = || {
+            metric
+                .workspace(device(), &stream, 2, Pass::Gradient)
+                .expect("a workspace")
+        };
+        let mask = || metric.mask(&stream, &planes).expect("a mask");
+        let upload = |samples: &[f32]| stream.clone_htod(samples).expect("room");
+        let weights = [0.5, -2.0, 1.0, 0.25, 3.0, -1.0];
+        let buffers = Buffers {
+            reference: upload(&x),
+            distorted: upload(&x),
+            upstream: Some(Upstream::Channels(upload(&[1.0; 6]))),
+            mask: Some(mask()),
+            gradient: upload(&vec![f32::NAN; x.len()]),
+            layout: Layout::Interleaved,
+        };
+        let mut graph = Captured::new(workspace(), buffers).expect("a graph");
+        let read = |graph: &Captured<f32>| stream.clone_dtoh(&graph.gradient()).expect("a copy");
+        assert!(
+            read(&graph).iter().all(|v| v.is_nan()),
+            "ran while captured"
+        );
+        stream
+            .memcpy_htod(&y, &mut graph.distorted_mut())
+            .expect("a copy");
+        let mut there = graph.upstream_mut().expect("weights");
+        stream.memcpy_htod(&weights, &mut there).expect("a copy");
+        graph.replay().expect("a run");
+
+        let (there, mask) = (upload(&weights), mask());
+        let view = there.as_view();
+        let weighting = Weighting {
+            upstream: Some(Upstream::Channels(&view)),
+            mask: Some(&mask),
+        };
+        let expected = Pair::<f32>::new(&stream, &x, &y, Layout::Interleaved).differentiate(
+            &metric,
+            &mut workspace(),
+            &weighting,
+        );
+        let same = |graph: &mut Captured<f32>| {
+            assert_eq!(graph.scores().expect("scores"), expected.scores);
+            let replayed = read(graph);
+            let pairs = replayed.iter().zip(&expected.gradient);
+            assert!(pairs.into_iter().all(|(a, b)| a.to_bits() == b.to_bits()));
+        };
+        same(&mut graph);
+        assert!(expected.gradient.iter().any(|v| *v != 0.0));
+        graph.replay().expect("a run");
+        same(&mut graph);
+        // The mask is the graph's own, and given back with the rest.
+        assert_eq!(graph.into_parts().1.mask.expect("the mask").images(), 2);
+    }
+}
+
+/// What a mask does not fit is refused when the graph is made.
+#[test]
+fn a_mask_of_too_few_images_is_not_captured() {
+    let size = Size {
+        width: 16,
+        height: 16,
+    };
+    let stream = device().new_stream().expect("a stream");
+    let metric = MsSsim::new(size, 1, &PARAMS).expect("a plan").general();
+    let (x, y) = textures(3, size, 1.0);
+    let ones = vec![1.0f32; size.area()];
+    let plane = Plane::new(&ones, size).expect("a plane");
+    let upload = |samples: &[f32]| stream.clone_htod(samples).expect("room");
+    let workspace = metric
+        .workspace(device(), &stream, 3, Pass::Gradient)
+        .expect("a workspace");
+    let buffers = Buffers {
+        reference: upload(&x),
+        distorted: upload(&y),
+        upstream: None,
+        mask: Some(metric.mask(&stream, &[plane, plane]).expect("a mask")),
+        gradient: upload(&y),
+        layout: Layout::Planar,
+    };
+    let error = Captured::new(workspace, buffers).err().expect("an error");
+    assert!(
+        matches!(error, Error::ShortImages { what: "mask", .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -12,3 +12,4 @@ mod misuse;
 mod network;
 mod properties;
 mod support;
+mod weighting;

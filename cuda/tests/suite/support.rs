@@ -154,6 +154,15 @@ pub(crate) struct Computed {
     pub(crate) gradient: Vec<f32>,
 }
 
+impl Computed {
+    /// The bits of the scores, and then of the gradient.
+    pub(crate) fn bits(&self) -> Vec<u64> {
+        let scores = self.scores.iter().map(|score| score.value.to_bits());
+        let samples = self.gradient.iter().map(|g| u64::from(g.to_bits()));
+        scores.chain(samples).collect()
+    }
+}
+
 /// Scores and differentiates a batch of planar `f32` images in fresh memory and a stream of its own.
 pub(crate) fn compute(
     params: &Params,

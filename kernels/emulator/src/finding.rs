@@ -160,9 +160,9 @@ pub enum Fault {
     },
     /// A `trap` instruction, which a failed device-side assertion ends in.
     Trap,
-    /// The block executed more instructions than it was allowed to.
+    /// The block executed more branches than it was allowed to, [`crate::Device::limit`]: it would not end.
     TooManyInstructions {
-        /// The allowance, in instructions of a warp.
+        /// The allowance, in branches of all warps of the block.
         limit: u64,
     },
 }
@@ -256,7 +256,7 @@ impl fmt::Display for Fault {
             }
             Self::Trap => write!(f, "trap"),
             Self::TooManyInstructions { limit } => {
-                write!(f, "still running after {limit} instructions")
+                write!(f, "still running after {limit} branches")
             }
         }
     }

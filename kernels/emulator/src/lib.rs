@@ -53,6 +53,11 @@ mod shared;
 mod syntax;
 mod types;
 
+/// The examples of README.md, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use error::{LaunchError, ParseError, Problem};
 pub use execute::Counters;
 pub use finding::{Access, Fault, Finding};

@@ -144,6 +144,12 @@ fn floats() {
         ),
         ("div.rn.f32 %f9, %f0, %f1;", [1.0, 3.0, 0.0], 1.0 / 3.0),
         ("rcp.rn.f32 %f9, %f0;", [3.0, 0.0, 0.0], 1.0 / 3.0),
+        // The upper half of a double alone.
+        (
+            "cvt.f64.f32 %d2, %f0; rcp.approx.ftz.f64 %d2, %d2; cvt.rn.f32.f64 %f9, %d2;",
+            [3.0, 0.0, 0.0],
+            f64::from_bits(0x3FD5_5555_0000_0000) as f32,
+        ),
         (
             "sqrt.rn.f32 %f9, %f0;",
             [2.0, 0.0, 0.0],

@@ -1,4 +1,6 @@
-//! The driver's state, without pointers: device, modules, streams, events, graphs.
+//! The driver's state, without pointers: device, modules, launches, and what streams do.
+
+mod streams;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -6,6 +8,7 @@ use std::time::Instant;
 use msssim_ptx_emulator::{Argument, Device, Fault, LaunchError, LoadedModule, Module, Shape};
 
 use crate::status::{Failure, Outcome, Status};
+use streams::{Capture, Event, Recording};
 
 /// Static and dynamic shared memory that a kernel has without asking for more.
 const DEFAULT_SHARED: usize = 48 * 1024;
@@ -18,8 +21,10 @@ pub(crate) struct Settings {
     pub(crate) driver_version: i32,
     /// The newest PTX that is read, times ten; unless set, what goes with the driver's version.
     pub(crate) newest_ptx: Option<i32>,
-    /// Whether launches succeed and do nothing.
-    pub(crate) idle: bool,
+    /// Whether the library does not go with the system's driver.
+    pub(crate) mismatch: bool,
+    /// The kernel whose launches succeed and do nothing; empty for all.
+    pub(crate) idle: Option<String>,
 }
 
 /// Something that a stream does. Host memory is an address, read or written when it is done.
@@ -66,26 +71,6 @@ pub(crate) trait Host {
     fn call(&self, function: usize, argument: usize);
 }
 
-/// A stream that is being captured: into which graph, and whether something forbidden happened.
-#[derive(Clone, Copy)]
-struct Capture {
-    /// The stream that the capture began with.
-    origin: usize,
-}
-
-#[derive(Default)]
-struct Recording {
-    commands: Vec<Command>,
-    invalid: bool,
-}
-
-#[derive(Default)]
-struct Event {
-    at: Option<Instant>,
-    /// The capture in which it was recorded last.
-    capture: Option<usize>,
-}
-
 struct Function {
     module: usize,
     name: String,
@@ -115,7 +100,8 @@ impl Default for Driver {
                 memory: 8 << 30,
                 driver_version: 12040,
                 newest_ptx: None,
-                idle: false,
+                mismatch: false,
+                idle: None,
             },
             initialised: false,
             device: Device::new(),
@@ -238,172 +224,6 @@ impl Driver {
         Ok(&mut found.dynamic_shared)
     }
 
-    pub(crate) fn create_stream(&mut self) -> usize {
-        let handle = self.handle();
-        self.streams.insert(handle, None);
-        handle
-    }
-
-    pub(crate) fn destroy_stream(&mut self, stream: usize) -> Outcome {
-        self.streams.remove(&stream).ok_or(Status::InvalidHandle)?;
-        self.recordings.remove(&stream);
-        Ok(())
-    }
-
-    pub(crate) fn create_event(&mut self) -> usize {
-        let handle = self.handle();
-        self.events.insert(handle, Event::default());
-        handle
-    }
-
-    pub(crate) fn destroy_event(&mut self, event: usize) -> Outcome {
-        self.events.remove(&event).ok_or(Status::InvalidHandle)?;
-        Ok(())
-    }
-
-    /// Milliseconds between two events.
-    pub(crate) fn elapsed(&self, start: usize, end: usize) -> Outcome<f32> {
-        let at = |event| -> Outcome<Instant> {
-            let event = self.events.get(&event).ok_or(Status::InvalidHandle)?;
-            event
-                .at
-                .ok_or_else(|| Failure::new(Status::InvalidHandle, "the event was not recorded"))
-        };
-        let (start, end) = (at(start)?, at(end)?);
-        // Events of one stream are ordered; between streams the later may be given first.
-        Ok(if end >= start {
-            (end - start).as_secs_f32() * 1e3
-        } else {
-            -(start - end).as_secs_f32() * 1e3
-        })
-    }
-
-    pub(crate) fn check_event(&self, event: usize) -> Outcome {
-        match self.events.get(&event) {
-            Some(_) => Ok(()),
-            None => Err(Status::InvalidHandle.into()),
-        }
-    }
-
-    fn capture(&self, stream: usize) -> Outcome<Option<Capture>> {
-        Ok(*self.streams.get(&stream).ok_or(Status::InvalidHandle)?)
-    }
-
-    pub(crate) fn is_capturing(&self, stream: usize) -> Outcome<bool> {
-        Ok(self.capture(stream)?.is_some())
-    }
-
-    pub(crate) fn begin_capture(&mut self, stream: usize) -> Outcome {
-        if stream <= 1 {
-            let text = "the default stream cannot be captured";
-            return Err(Failure::new(Status::CaptureUnsupported, text));
-        }
-        if self.capture(stream)?.is_some() {
-            return Err(Failure::new(
-                Status::IllegalState,
-                "the stream is being captured already",
-            ));
-        }
-        self.streams
-            .insert(stream, Some(Capture { origin: stream }));
-        self.recordings.insert(stream, Recording::default());
-        Ok(())
-    }
-
-    /// The graph of what the stream, and streams that waited for it, were given since.
-    pub(crate) fn end_capture(&mut self, stream: usize) -> Outcome<usize> {
-        self.capture(stream)?;
-        let recording = self.recordings.remove(&stream);
-        let recording = recording.ok_or_else(|| {
-            Failure::new(Status::IllegalState, "no capture began with this stream")
-        })?;
-        for capture in self.streams.values_mut() {
-            if capture.is_some_and(|capture| capture.origin == stream) {
-                *capture = None;
-            }
-        }
-        if recording.invalid {
-            let text = "something that cannot be captured happened during the capture";
-            return Err(Failure::new(Status::CaptureInvalidated, text));
-        }
-        let handle = self.handle();
-        self.graphs.insert(handle, recording.commands);
-        Ok(handle)
-    }
-
-    /// An executable graph is a copy: the graph may be destroyed.
-    pub(crate) fn instantiate(&mut self, graph: usize) -> Outcome<usize> {
-        let commands = self
-            .graphs
-            .get(&graph)
-            .ok_or(Status::InvalidHandle)?
-            .clone();
-        let handle = self.handle();
-        self.graphs.insert(handle, commands);
-        Ok(handle)
-    }
-
-    pub(crate) fn destroy_graph(&mut self, graph: usize) -> Outcome {
-        self.graphs.remove(&graph).ok_or(Status::InvalidHandle)?;
-        Ok(())
-    }
-
-    pub(crate) fn launch_graph(&mut self, graph: usize, stream: usize, host: &dyn Host) -> Outcome {
-        let commands = self
-            .graphs
-            .get(&graph)
-            .ok_or(Status::InvalidHandle)?
-            .clone();
-        for command in commands {
-            self.submit(stream, command, host)?;
-        }
-        Ok(())
-    }
-
-    /// Synchronisation is not allowed for a stream that is being captured, and spoils the capture.
-    pub(crate) fn synchronise(&mut self, stream: Option<usize>) -> Outcome {
-        let captures: Vec<usize> = match stream {
-            Some(stream) => self
-                .capture(stream)?
-                .map(|c| c.origin)
-                .into_iter()
-                .collect(),
-            None => self.recordings.keys().copied().collect(),
-        };
-        for origin in &captures {
-            if let Some(recording) = self.recordings.get_mut(origin) {
-                recording.invalid = true;
-            }
-        }
-        if captures.is_empty() {
-            return Ok(());
-        }
-        let text = "synchronisation while a stream is being captured";
-        Err(Failure::new(Status::CaptureUnsupported, text))
-    }
-
-    /// A stream that waits for an event of a capture takes part in the capture from then on.
-    pub(crate) fn wait(&mut self, stream: usize, event: usize) -> Outcome {
-        let own = self.capture(stream)?;
-        let event = self.events.get(&event).ok_or(Status::InvalidHandle)?;
-        let Some(origin) = event
-            .capture
-            .filter(|origin| self.recordings.contains_key(origin))
-        else {
-            return Ok(());
-        };
-        match own {
-            Some(capture) if capture.origin != origin => {
-                let text = "the stream waits for an event of another capture";
-                Err(Failure::new(Status::CaptureUnsupported, text))
-            }
-            _ => {
-                self.streams.insert(stream, Some(Capture { origin }));
-                Ok(())
-            }
-        }
-    }
-
     /// Does a command, or records it if its stream is being captured.
     pub(crate) fn submit(&mut self, stream: usize, command: Command, host: &dyn Host) -> Outcome {
         if let Some(Capture { origin }) = self.capture(stream)? {
@@ -421,7 +241,7 @@ impl Driver {
 
     fn execute(&mut self, command: Command, host: &dyn Host) -> Outcome {
         match command {
-            Command::Launch { .. } if self.settings.idle => {}
+            Command::Launch { function, .. } if self.is_idle(function) => {}
             Command::Launch {
                 function,
                 shape,
@@ -450,6 +270,14 @@ impl Driver {
             Command::Free(address) => self.free(address)?,
         }
         Ok(())
+    }
+
+    fn is_idle(&self, function: usize) -> bool {
+        let function = self.functions.get(&function);
+        match (&self.settings.idle, function) {
+            (Some(idle), Some(function)) => idle.is_empty() || *idle == function.name,
+            _ => false,
+        }
     }
 
     /// Device memory that a copy or a fill touches: all of it in one allocation.

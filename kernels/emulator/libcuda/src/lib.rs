@@ -38,4 +38,9 @@ mod driver;
 mod load;
 mod status;
 
-pub use load::{Emulator, LoadError, Setting, load};
+/// The examples of README.md, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+pub use load::{Emulator, Idle, LoadError, Setting, load};

@@ -1,6 +1,8 @@
 //! Finds the shared library that was built with this crate and loads it.
 
+use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -44,8 +46,19 @@ pub enum Setting {
     /// The newest PTX that the driver's compiler reads, times ten; unless set, what goes with its
     /// version.
     NewestPtx = 4,
-    /// 1 for a device that takes launches and does nothing; 0 unless set.
-    Idle = 5,
+    /// 1 for a library that does not go with the system's driver, so that `cuInit` fails; 0 unless set.
+    Mismatch = 5,
+}
+
+/// Which launches succeed and do nothing, as on a broken device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle<'k> {
+    /// None.
+    Never,
+    /// All.
+    Always,
+    /// Those of one kernel.
+    Kernel(&'k str),
 }
 
 /// The loaded emulator; it stays loaded until the process ends.
@@ -68,6 +81,24 @@ impl Emulator {
         let configure = unsafe { self.library.get::<Configure>(b"emulatorConfigure\0") };
         if let Ok(configure) = configure {
             configure(setting as i32, value);
+        }
+    }
+
+    /// Has launches do nothing from now on.
+    pub fn idle(&self, idle: Idle<'_>) {
+        type Configure = unsafe extern "C" fn(*const c_char);
+        let kernel = match idle {
+            Idle::Never => None,
+            Idle::Always => Some(CString::default()),
+            // No kernel's name has a zero in it.
+            Idle::Kernel(name) => CString::new(name).ok(),
+        };
+        let name = kernel.as_deref().map_or(ptr::null(), CStr::as_ptr);
+        // SAFETY: the library is this crate's own, in which the symbol has this type and takes null or a text.
+        unsafe {
+            if let Ok(configure) = self.library.get::<Configure>(b"emulatorIdle\0") {
+                configure(name);
+            }
         }
     }
 }

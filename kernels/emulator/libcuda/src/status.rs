@@ -25,13 +25,14 @@ pub(crate) enum Status {
     MisalignedAddress = 716,
     LaunchFailed = 719,
     NotSupported = 801,
+    SystemDriverMismatch = 803,
     CaptureUnsupported = 900,
     CaptureInvalidated = 901,
     IllegalState = 401,
 }
 
 impl Status {
-    const ALL: [(Self, &'static str); 21] = [
+    const ALL: [(Self, &'static str); 22] = [
         (Self::Success, "CUDA_SUCCESS"),
         (Self::InvalidValue, "CUDA_ERROR_INVALID_VALUE"),
         (Self::OutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"),
@@ -57,6 +58,10 @@ impl Status {
         (Self::MisalignedAddress, "CUDA_ERROR_MISALIGNED_ADDRESS"),
         (Self::LaunchFailed, "CUDA_ERROR_LAUNCH_FAILED"),
         (Self::NotSupported, "CUDA_ERROR_NOT_SUPPORTED"),
+        (
+            Self::SystemDriverMismatch,
+            "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+        ),
         (
             Self::CaptureUnsupported,
             "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char};
 
-use super::{Buffer, Out, export, with, with_any};
+use super::{Buffer, Out, Text, export, with, with_any};
 use crate::status::{Failure, Outcome, Status, name, text};
 
 /// The context of the device: there is one.
@@ -56,6 +56,10 @@ export! {
         with_any(|driver| {
             if flags != 0 {
                 return Err(Status::InvalidValue.into());
+            }
+            if driver.settings.mismatch {
+                let text = "system has unsupported display driver / cuda driver combination";
+                return Err(Failure::new(Status::SystemDriverMismatch, text));
             }
             if driver.settings.devices < 1 {
                 return Err(Status::NoDevice.into());
@@ -190,9 +194,18 @@ extern "C" fn emulatorConfigure(setting: i32, value: i64) {
             2 => settings.memory = u64::try_from(value).unwrap_or(0),
             3 => settings.driver_version = small,
             4 => settings.newest_ptx = Some(small),
-            _ => settings.idle = small != 0,
+            _ => settings.mismatch = small != 0,
         }
     });
+}
+
+/// Has launches do nothing: those of `kernel`, of all kernels if it is empty, of none if it is null. Not a
+/// function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorIdle(kernel: Text) {
+    let kernel = kernel.read().ok();
+    with_any(|driver| driver.settings.idle = kernel);
 }
 
 /// The failure of what this library does not do.
