@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use msssim_cuda::cudarc::driver::sys::CUdevice_attribute;
-use msssim_cuda::network::{Comparison, Conv, Network, Precision};
+use msssim_cuda::network::{Activation, Comparison, Conv, Network, Precision};
 use msssim_cuda::{Device, Params, Size};
 use msssim_trainer::backend::cuda::Cuda;
 use msssim_trainer::loss::Loss;
@@ -194,7 +194,8 @@ fn layers() -> Vec<(&'static str, Conv)> {
         kernel,
         stride,
         replicate: stride == 1,
-        relu: false,
+        transposed: false,
+        activation: Activation::Identity,
     };
     vec![
         ("9x9x1x64, 128 of 33", conv(128, 1, 64, 33, 9, 1)),
@@ -244,11 +245,13 @@ fn conv_times(
     })?;
     let weight = replayed(&network, replays, || {
         let (p, dp) = (&parameters, &mut dparameters);
-        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, None, dp)
+        let (x, y) = (&input, &output);
+        network.conv2d_backward(&planned, p, ranges(), x, y, &mut doutput, None, dp)
     })?;
     let both = replayed(&network, replays, || {
         let (p, dp, din) = (&parameters, &mut dparameters, Some(&mut dinput));
-        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, din, dp)
+        let (x, y) = (&input, &output);
+        network.conv2d_backward(&planned, p, ranges(), x, y, &mut doutput, din, dp)
     })?;
     Ok([
         ("forward", forward),
