@@ -98,3 +98,25 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   for (int part = 0; part < count; part++) sum += parts[(long long)part * channels + channel];
   dbias[channel] = (float)sum;
 }
+
+// Adds up the parts of the gradient by weights that `packed_weight` leaves, [tap][out][in] each, and puts a weight's
+// taps side by side. Grid: blocks of 32 input channels, output channels.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    add_weight_parts(int taps, int ins, int count, const float* __restrict__ parts, float* __restrict__ dweight) {
+  // The most taps of a packed kernel.
+  __shared__ float tile[49][33];
+  const int first = blockIdx.x * 32, out = blockIdx.y, lane = threadIdx.x % 32;
+  const long long of_part = (long long)taps * gridDim.y * ins;
+  for (int tap = threadIdx.x / 32; tap < taps; tap += BLOCK / 32) {
+    if (first + lane >= ins) continue;
+    const float* of_tap = parts + ((long long)tap * gridDim.y + out) * ins + first + lane;
+    double sum = 0.0;
+    for (int part = 0; part < count; part++) sum += of_tap[part * of_part];
+    tile[tap][lane] = (float)sum;
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < 32 * taps; i += BLOCK) {
+    const int in = first + i / taps;
+    if (in < ins) dweight[((long long)out * ins + in) * taps + i % taps] = tile[i % taps][i / taps];
+  }
+}

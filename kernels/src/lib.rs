@@ -52,7 +52,12 @@ pub const CONV_F32: &str = include_str!("../ptx/conv_f32.ptx");
 pub const CONV_TF32: &str = include_str!("../ptx/conv_tf32.ptx");
 /// The same on tensor cores, factors rounded to 7 bits of fraction.
 pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
-/// PTX of `pad`, `fold`, `add_parts`, `output_backward` and `add_bias_parts`.
+/// PTX of `packed_64`, `packed_128`, `packed_weight`, `pack` and `pack_weights`, on tensor cores, factors rounded to
+/// 10 bits of fraction.
+pub const PACKED_TF32: &str = include_str!("../ptx/packed_tf32.ptx");
+/// The same, factors rounded to 7 bits of fraction.
+pub const PACKED_BF16: &str = include_str!("../ptx/packed_bf16.ptx");
+/// PTX of `pad`, `fold`, `add_parts`, `output_backward`, `add_bias_parts` and `add_weight_parts`.
 pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
 /// PTX of `squared_error`, `absolute_error` and `blend_error`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");

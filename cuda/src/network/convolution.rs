@@ -1,28 +1,58 @@
 //! Convolutions and transposed ones, forward and backward.
 
 use std::ops::Range;
+use std::rc::Rc;
 
-use msssim_kernels::network::{Border, Conv, ConvPlan};
+use cudarc::driver::CudaSlice;
+use msssim_kernels::network::{
+    Border, Conv, ConvPlan, PackedPlan, PackedWeight, Packing, WeightPacking,
+};
 
 use super::product::{DeviceProduct, DeviceSums};
 use super::{Buffer, Network};
+use crate::driver::network::Part;
 use crate::error::Error;
 
 /// A planned convolution, or transposed one, with the memory that it works in.
 #[derive(Debug)]
 pub struct Convolution {
     conv: Conv,
-    down: DeviceProduct,
-    up: DeviceProduct,
-    weight: DeviceProduct,
+    /// The convolution's input and its output's gradient, as products take them.
+    large: Side,
+    small: Side,
+    down: Direction,
+    up: Direction,
+    weight: Weight,
     sums: DeviceSums,
-    border: Border,
-    dout_border: Border,
-    /// The larger side, and the smaller one, with their borders.
-    padded: Buffer,
-    dout_padded: Buffer,
     /// What `up` makes where it has a border.
     larger: Option<Buffer>,
+}
+
+/// Tensors of one side of a convolution.
+#[derive(Debug)]
+struct Side {
+    border: Border,
+    packing: Option<Packing>,
+    /// The last one with its border.
+    prepared: Buffer,
+}
+
+/// A product with the weights, and what they are packed into where they are.
+#[derive(Debug)]
+struct Direction {
+    product: DeviceProduct,
+    packed: Option<(WeightPacking, Buffer)>,
+}
+
+/// The gradient by the weights.
+#[derive(Debug)]
+enum Weight {
+    Gathered(DeviceProduct),
+    Packed {
+        weight: PackedWeight,
+        outputs: Rc<CudaSlice<i32>>,
+        parts: Buffer,
+    },
 }
 
 impl Network {
@@ -36,25 +66,63 @@ impl Network {
             what: "convolutions of such a shape (counts of 0, an even kernel, 2^31 elements, or a transposed \
                    one that repeats the border)",
         })?;
+        let packed = self.precision.factors_of_word();
+        let packed = packed.and_then(|factors| PackedPlan::new(&plan, factors));
+        let sums = self.plan_sums(plan.sums)?;
+        let larger = match plan.fold {
+            false => None,
+            true => Some(self.zeros(plan.border.outer_len())?),
+        };
+        let side = |border: Border, packing: Option<Packing>| -> Result<Side, Error> {
+            let len = packing.map_or(border.outer_len(), |packing| packing.packed_len());
+            Ok(Side {
+                border,
+                packing,
+                prepared: self.zeros(len)?,
+            })
+        };
+        let Some(packed) = packed else {
+            let direction = |product| -> Result<Direction, Error> {
+                Ok(Direction {
+                    product: self.plan_product(product)?,
+                    packed: None,
+                })
+            };
+            return Ok(Convolution {
+                conv,
+                large: side(plan.border, None)?,
+                small: side(plan.dout_border, None)?,
+                down: direction(plan.down)?,
+                up: direction(plan.up)?,
+                weight: Weight::Gathered(self.plan_product(plan.weight)?),
+                sums,
+                larger,
+            });
+        };
+        let direction = |product, weights: WeightPacking| -> Result<Direction, Error> {
+            Ok(Direction {
+                product: self.plan_product(product)?,
+                packed: Some((weights, self.zeros(weights.packed_len())?)),
+            })
+        };
         Ok(Convolution {
             conv,
-            larger: match plan.fold {
-                false => None,
-                true => Some(self.zeros(plan.border.outer_len())?),
+            large: side(plan.border, Some(packed.input))?,
+            small: side(plan.dout_border, Some(packed.dout))?,
+            down: direction(packed.down, packed.down_weights)?,
+            up: direction(packed.up, packed.up_weights)?,
+            weight: Weight::Packed {
+                outputs: self.table(packed.weight.outputs.as_flattened())?,
+                parts: self.zeros(packed.weight.parts_len())?,
+                weight: packed.weight,
             },
-            down: self.plan_product(plan.down)?,
-            up: self.plan_product(plan.up)?,
-            weight: self.plan_product(plan.weight)?,
-            sums: self.plan_sums(plan.sums)?,
-            padded: self.zeros(plan.border.outer_len())?,
-            dout_padded: self.zeros(plan.dout_border.outer_len())?,
-            border: plan.border,
-            dout_border: plan.dout_border,
+            sums,
+            larger,
         })
     }
 
     /// `output = activation(weights * input + bias)`; `weight` and `bias` are ranges of `parameters`.
-    /// The plan may keep a copy of the input for [`Network::conv2d_backward`].
+    /// The plan keeps a copy of the input for [`Network::conv2d_backward`].
     ///
     /// # Errors
     /// [`Error::Driver`].
@@ -69,16 +137,14 @@ impl Network {
         input: &Buffer,
         output: &mut Buffer,
     ) -> Result<(), Error> {
-        let (product, border, padded) = if conv.conv.transposed {
-            (&conv.up, &conv.dout_border, &conv.dout_padded)
+        let (direction, side) = if conv.conv.transposed {
+            (&conv.up, &conv.small)
         } else {
-            (&conv.down, &conv.border, &conv.padded)
+            (&conv.down, &conv.large)
         };
-        let padded = self.whole(padded);
-        self.kernels
-            .pad(&self.stream, border, self.whole(input), padded)?;
+        self.prepare(side, self.whole(input))?;
         let [weight, bias] = [self.part(parameters, weight), self.part(parameters, bias)];
-        self.multiply(product, [padded, weight], Some(bias), self.whole(output))
+        self.apply(direction, side, weight, Some(bias), self.whole(output))
     }
 
     /// The gradients by a convolution's weights, biases and, where wanted, input, from that by its output.
@@ -104,39 +170,96 @@ impl Network {
         dinput: Option<&mut Buffer>,
         dparameters: &mut Buffer,
     ) -> Result<(), Error> {
-        let (kernels, stream) = (&self.kernels, &self.stream);
         let dout = self.whole(doutput);
         let dbias = self.part(dparameters, bias);
         let activation = conv.conv.activation;
         self.output_backward(&conv.sums, activation, self.whole(output), dout, dbias)?;
-        let [padded, dout_padded] = [&conv.padded, &conv.dout_padded].map(|b| self.whole(b));
-        let dweight = self.part(dparameters, weight.clone());
-        let weight = self.part(parameters, weight);
-        if conv.conv.transposed {
-            // The adjoint of an adjoint: the convolution itself, of the output's gradient.
-            kernels.pad(stream, &conv.border, dout, padded)?;
-            let small = self.whole(input);
-            self.multiply(&conv.weight, [padded, small], None, dweight)?;
-            if let Some(dinput) = dinput {
-                let din = self.whole(dinput);
-                self.multiply(&conv.down, [padded, weight], None, din)?;
-            }
-            return Ok(());
+        // The forward call prepared one side; the gradient comes from the other one, and goes by the product in the
+        // other direction.
+        let (back, from, small) = if conv.conv.transposed {
+            (&conv.down, &conv.large, self.whole(input))
+        } else {
+            (&conv.up, &conv.small, dout)
+        };
+        let packed = matches!(conv.weight, Weight::Packed { .. });
+        if packed || conv.conv.transposed || dinput.is_some() {
+            self.prepare(from, dout)?;
         }
-        // The forward call left the input with its border.
-        self.multiply(&conv.weight, [padded, dout], None, dweight)?;
-        if let Some(dinput) = dinput {
-            kernels.pad(stream, &conv.dout_border, dout, dout_padded)?;
-            let din = self.whole(dinput);
-            match &conv.larger {
-                None => self.multiply(&conv.up, [dout_padded, weight], None, din)?,
-                Some(larger) => {
-                    let larger = self.whole(larger);
-                    self.multiply(&conv.up, [dout_padded, weight], None, larger)?;
-                    kernels.fold(stream, &conv.border, larger, din)?;
-                }
+        let dweight = self.part(dparameters, weight.clone());
+        self.weight_gradient(conv, small, dweight)?;
+        let Some(dinput) = dinput else {
+            return Ok(());
+        };
+        let weight = self.part(parameters, weight);
+        let din = self.whole(dinput);
+        match &conv.larger {
+            None => self.apply(back, from, weight, None, din),
+            Some(larger) => {
+                let larger = self.whole(larger);
+                self.apply(back, from, weight, None, larger)?;
+                let (stream, border) = (&self.stream, &conv.large.border);
+                Ok(self.kernels.fold(stream, border, larger, din)?)
             }
+        }
+    }
+
+    /// Gives a tensor its border, and packs it where its products want that.
+    fn prepare(&self, side: &Side, from: Part) -> Result<(), Error> {
+        let to = self.whole(&side.prepared);
+        match &side.packing {
+            None => self.kernels.pad(&self.stream, &side.border, from, to)?,
+            Some(packing) => self.kernels.pack(&self.stream, packing, from, to)?,
         }
         Ok(())
+    }
+
+    /// The product of what a side was prepared with and the weights.
+    fn apply(
+        &self,
+        direction: &Direction,
+        side: &Side,
+        weight: Part,
+        bias: Option<Part>,
+        out: Part,
+    ) -> Result<(), Error> {
+        let weight = match &direction.packed {
+            None => weight,
+            Some((packing, packed)) => {
+                let packed = self.whole(packed);
+                self.kernels
+                    .pack_weights(&self.stream, packing, weight, packed)?;
+                packed
+            }
+        };
+        let factors = [self.whole(&side.prepared), weight];
+        self.multiply(&direction.product, factors, bias, out)
+    }
+
+    /// From both sides as they were prepared; `small` is the smaller one as it was.
+    fn weight_gradient(&self, conv: &Convolution, small: Part, dweight: Part) -> Result<(), Error> {
+        let large = self.whole(&conv.large.prepared);
+        match (&conv.weight, &conv.large.packing, &conv.small.packing) {
+            (Weight::Gathered(product), ..) => {
+                self.multiply(product, [large, small], None, dweight)
+            }
+            (
+                Weight::Packed {
+                    weight,
+                    outputs,
+                    parts,
+                },
+                Some(of_large),
+                Some(of_small),
+            ) => {
+                let small = self.whole(&conv.small.prepared);
+                let sides = [(large, of_large), (small, of_small)];
+                let (outputs, parts) = (self.integers(outputs), self.whole(parts));
+                let stream = &self.stream;
+                Ok(self
+                    .kernels
+                    .packed_weight(stream, weight, outputs, sides, parts, dweight)?)
+            }
+            (Weight::Packed { .. }, ..) => unreachable!("both sides are packed, or neither"),
+        }
     }
 }

@@ -48,11 +48,23 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// Factors in a word of 32 bits, where convolutions of many channels are packed.
+    fn factors_of_word(self) -> Option<i32> {
+        match self {
+            Self::F32 => None,
+            Self::Tf32 => Some(1),
+            Self::Bf16 => Some(2),
+        }
+    }
+}
+
 /// A device for training.
 pub struct Network {
     device: Device,
     stream: Arc<CudaStream>,
     kernels: NetworkKernels,
+    precision: Precision,
     /// The memory used since recording began.
     recording: RefCell<Option<Vec<Rc<dyn Any>>>>,
 }
@@ -72,6 +84,7 @@ impl Network {
             device,
             stream,
             kernels,
+            precision,
             recording: RefCell::new(None),
         })
     }

@@ -1,6 +1,6 @@
 //! A convolution, its gradients, and its transpose as products.
 
-use super::{Activation, Gather, OutputSums, Phase, Product, Tap, fits};
+use super::{Activation, Gather, Kind, OutputSums, Phase, Product, Tap, fits};
 use crate::parameters::Bytes;
 
 /// A convolution. Tensors are contiguous, images x channels x height x width, weights
@@ -268,6 +268,7 @@ fn down(conv: &Conv) -> Option<Product> {
         depth: taps.len() as i32,
     };
     Product::new(
+        Kind::Gathered,
         gather,
         vec![all],
         taps,
@@ -329,7 +330,13 @@ fn up(conv: &Conv) -> Option<Product> {
         len: conv.images * conv.in_channels * height * width,
         ..Gather::default()
     };
-    Product::new(gather, phases, taps, [border.outer_len(), conv.weights()])
+    Product::new(
+        Kind::Gathered,
+        gather,
+        phases,
+        taps,
+        [border.outer_len(), conv.weights()],
+    )
 }
 
 /// A weight met one sample for each output: rows are the weights of a channel, steps are outputs.
@@ -371,7 +378,13 @@ fn weight(conv: &Conv) -> Option<Product> {
         depth: taps.len() as i32,
     };
     let outputs = (conv.out_channels * conv.images * out_area) as usize;
-    Product::new(gather, vec![all], taps, [border.outer_len(), outputs])
+    Product::new(
+        Kind::Gathered,
+        gather,
+        vec![all],
+        taps,
+        [border.outer_len(), outputs],
+    )
 }
 
 #[cfg(test)]

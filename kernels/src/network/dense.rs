@@ -1,6 +1,6 @@
 //! A dense layer and its gradients as products.
 
-use super::{Activation, Gather, OutputSums, Phase, Product, Tap, fits};
+use super::{Activation, Gather, Kind, OutputSums, Phase, Product, Tap, fits};
 
 /// A dense layer: `out[n][o] = activation(bias[o] + sum_i weight[o][i] in[n][i])`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,26 +49,30 @@ impl DensePlan {
         let ins = fits(&[size(images), size(inputs)])?;
         let outs = fits(&[size(images), size(outputs)])?;
         // One line of `rows` samples `stride` apart, of which each sums `depth` steps.
-        let product =
-            |gather: Gather, rows: i32, depth: i32, lens: [usize; 2], tap: &dyn Fn(i32) -> Tap| {
-                let gather = Gather {
-                    images: 1,
-                    out_column: rows,
-                    out_width: rows,
-                    apart: 1,
-                    len: rows * gather.columns,
-                    ..gather
-                };
-                let all = Phase {
-                    height: 1,
-                    width: rows,
-                    row: 0,
-                    column: 0,
-                    first: 0,
-                    depth,
-                };
-                Product::new(gather, vec![all], (0..depth).map(tap).collect(), lens)
+        let product = |kind: Kind,
+                       gather: Gather,
+                       rows: i32,
+                       depth: i32,
+                       lens: [usize; 2],
+                       tap: &dyn Fn(i32) -> Tap| {
+            let gather = Gather {
+                images: 1,
+                out_column: rows,
+                out_width: rows,
+                apart: 1,
+                len: rows * gather.columns,
+                ..gather
             };
+            let all = Phase {
+                height: 1,
+                width: rows,
+                row: 0,
+                column: 0,
+                first: 0,
+                depth,
+            };
+            Product::new(kind, gather, vec![all], (0..depth).map(tap).collect(), lens)
+        };
         let forward = Gather {
             columns: images,
             stride: inputs,
@@ -91,20 +95,33 @@ impl DensePlan {
         };
         Some(Self {
             dense,
-            forward: Product {
-                lines: true,
-                ..product(forward, outputs, inputs, [weights, ins], &|at| Tap {
+            forward: product(
+                Kind::Lines,
+                forward,
+                outputs,
+                inputs,
+                [weights, ins],
+                &|at| Tap {
                     offset: at,
                     weight: at,
-                })?
-            },
-            input: product(input, inputs, outputs, [weights, outs], &|at| Tap {
-                offset: at * inputs,
-                weight: at,
-            })?,
-            weight: product(weight, inputs, images, [ins, outs], &|at| Tap {
-                offset: at * inputs,
-                weight: at * outputs,
+                },
+            )?,
+            input: product(
+                Kind::Gathered,
+                input,
+                inputs,
+                outputs,
+                [weights, outs],
+                &|at| Tap {
+                    offset: at * inputs,
+                    weight: at,
+                },
+            )?,
+            weight: product(Kind::Gathered, weight, inputs, images, [ins, outs], &|at| {
+                Tap {
+                    offset: at * inputs,
+                    weight: at * outputs,
+                }
             })?,
             sums: OutputSums::new(size(images), size(outputs), 1),
         })

@@ -1,16 +1,19 @@
 //! The structures and shapes of the kernels that train networks.
 //!
 //! Every layer and each of its gradients is one [`Product`]: [`ConvPlan`] has those of a convolution, which
-//! serve its transpose too, [`DensePlan`] those of a dense layer.
+//! serve its transpose too, [`DensePlan`] those of a dense layer, [`PackedPlan`] those of a convolution of many channels on
+//! tensor cores.
 
 mod convolution;
 mod dense;
+mod packed;
 mod product;
 mod step;
 
 pub use convolution::{Border, Conv, ConvPlan};
 pub use dense::{Dense, DensePlan};
-pub use product::{Gather, Phase, Product, ProductLaunch, Tap};
+pub use packed::{PackedPlan, PackedWeight, Packing, WeightPacking};
+pub use product::{Gather, Kind, Phase, Product, ProductLaunch, Tap};
 pub use step::{Adam, Crop};
 
 /// Threads of a block of the kernels that are no products.

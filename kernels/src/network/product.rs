@@ -1,4 +1,4 @@
-//! A product whose left factor is gathered, as `conv_*` and `dense_*` compute it.
+//! A product whose left factor is gathered, as `conv_*`, `dense_*` and `packed_*` compute it.
 
 use super::Activation;
 use crate::parameters::Bytes;
@@ -6,15 +6,37 @@ use crate::parameters::Bytes;
 /// Threads of a block, and rows of its tile.
 const ROWS: usize = 128;
 
-/// Columns of a tile, by variant.
-const COLUMNS: [usize; 3] = [8, 32, 64];
+/// Which kernels compute a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `conv_*`: samples and weights by a table of steps.
+    Gathered,
+    /// `dense_*`: rows and columns lie side by side in memory, `stride` and `pitch` apart.
+    Lines,
+    /// `packed_*`: both factors are packed, `pitch` words a sample; a phase's depth is in their steps.
+    Packed,
+}
+
+impl Kind {
+    /// Columns of a tile, by variant.
+    fn columns(self) -> &'static [usize] {
+        match self {
+            Self::Gathered | Self::Lines => &[8, 32, 64],
+            Self::Packed => &[64, 128],
+        }
+    }
+
+    /// The least steps of a part, and of what they are a multiple: those that a kernel takes at once.
+    fn least_depth(self) -> [usize; 2] {
+        match self {
+            Self::Gathered | Self::Lines => [128, 16],
+            Self::Packed => [8, 1],
+        }
+    }
+}
 
 /// Blocks that keep a large device busy.
 pub(super) const ENOUGH_BLOCKS: usize = 512;
-
-/// The least depth of a part, and of what it is a multiple: a kernel's steps.
-const LEAST_DEPTH: usize = 128;
-const STEP: usize = 16;
 
 /// A product, as the kernels take it. All numbers are of elements; `cu/conv.cuh` says what is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,10 +151,10 @@ impl Tap {
     }
 }
 
-/// A launch of one of `conv_8`, `_32`, `_64`, or of `dense_*`.
+/// A launch of one of a kind's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProductLaunch {
-    /// Which: 0, 1 or 2.
+    /// Which, from that of the narrowest tiles.
     pub variant: usize,
     /// Blocks of rows, blocks of columns, parts of all phases.
     pub grid: [u32; 3],
@@ -147,8 +169,8 @@ pub struct Product {
     pub phases: Vec<Phase>,
     /// The steps of all phases.
     pub taps: Vec<Tap>,
-    /// Whether `dense_*` compute it: rows lie side by side in memory, `gather.stride` apart.
-    pub lines: bool,
+    /// Which kernels compute it.
+    pub kind: Kind,
     /// The launch.
     pub launch: ProductLaunch,
     /// Numbers of what is gathered, and of the weights.
@@ -163,6 +185,7 @@ impl Product {
     /// Divides the depth of `gather`, of which `parts` and `of_part` are not looked at, and shapes the launch.
     /// `None` where the parts of the result would be 2^31 numbers.
     pub(super) fn new(
+        kind: Kind,
         mut gather: Gather,
         mut phases: Vec<Phase>,
         taps: Vec<Tap>,
@@ -172,21 +195,20 @@ impl Product {
         phases.sort_by_key(|phase| -phase.depth);
         let [images, columns] = [gather.images, gather.columns].map(|n| n as usize);
         let rows = phases.iter().map(Phase::samples).max()? * images;
-        let variant = match columns {
-            0..=8 => 0,
-            9..=32 => 1,
-            _ => 2,
-        };
-        let across = columns.div_ceil(COLUMNS[variant]);
+        let tiles = kind.columns();
+        let variant = tiles.iter().position(|&tile| columns <= tile);
+        let variant = variant.unwrap_or(tiles.len() - 1);
+        let across = columns.div_ceil(tiles[variant]);
         let blocks: usize = phases
             .iter()
             .map(|phase| (phase.samples() * images).div_ceil(ROWS) * across)
             .sum();
         let depth = phases[0].depth as usize;
+        let [least, step] = kind.least_depth();
         let of_part = depth
             .div_ceil((ENOUGH_BLOCKS / blocks).max(1))
-            .max(LEAST_DEPTH)
-            .next_multiple_of(STEP);
+            .max(least)
+            .next_multiple_of(step);
         let parts = depth.div_ceil(of_part).max(1);
         (gather.parts, gather.of_part) = (parts as i32, of_part as i32);
         super::fits(&[parts, gather.len as usize])?;
@@ -212,7 +234,7 @@ impl Product {
             gather,
             phases,
             taps,
-            lines: false,
+            kind,
             factors,
             of_bias,
             biases,

@@ -1,7 +1,7 @@
 //! The launches of layers.
 
 use cudarc::driver::{CudaFunction, CudaStream, DriverError, LaunchConfig, PushKernelArg};
-use msssim_kernels::network::{Activation, Border, OutputSums, Product, ProductLaunch};
+use msssim_kernels::network::{Activation, Border, Kind, OutputSums, Product};
 
 use super::{NetworkKernels, Part, each};
 use crate::driver::threads;
@@ -61,19 +61,24 @@ impl NetworkKernels {
         let bias = bias.map_or(0, |bias| bias.address);
         let parameter = product.gather.to_bytes();
         let launch = &product.launch;
-        let kernels = if product.lines {
-            &self.dense
-        } else {
-            &self.conv
-        };
         let written = planned.parts.map_or(out.address, |parts| parts.address);
-        let mut arguments = stream.launch_builder(&kernels[launch.variant]);
+        let (kernel, threads) = match product.kind {
+            Kind::Gathered => (&self.conv[launch.variant], 128),
+            Kind::Lines => (&self.dense[launch.variant], 128),
+            Kind::Packed => (&self.packed().products[launch.variant], 256),
+        };
+        let mut arguments = stream.launch_builder(kernel);
         arguments.arg(&parameter).arg(&planned.phases.address);
         arguments.arg(&planned.taps.address);
         arguments.arg(&left.address).arg(&right.address);
         arguments.arg(&bias).arg(&written);
-        // SAFETY: `conv_*`'s and `dense_*`'s arguments; see the head of `driver/network/mod.rs`.
-        unsafe { arguments.launch(tiles(launch)) }.map(drop)?;
+        let config = LaunchConfig {
+            grid_dim: launch.grid.into(),
+            block_dim: (threads, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        // SAFETY: the arguments of all three kinds' kernels; see the head of `driver/network/mod.rs`.
+        unsafe { arguments.launch(config) }.map(drop)?;
         let Some(parts) = planned.parts else {
             return Ok(());
         };
@@ -182,13 +187,4 @@ fn bordered(
     arguments.arg(&from.address).arg(&to.address);
     // SAFETY: the kernel's arguments; see the head of `driver/network/mod.rs`.
     unsafe { arguments.launch(each(to.len)) }.map(drop)
-}
-
-/// The shape of a product's launch.
-fn tiles(launch: &ProductLaunch) -> LaunchConfig {
-    LaunchConfig {
-        grid_dim: launch.grid.into(),
-        block_dim: (128, 1, 1),
-        shared_mem_bytes: 0,
-    }
 }

@@ -6,12 +6,16 @@
 mod agenda;
 mod layers;
 mod loss;
+mod packed;
 mod update;
 
 use std::sync::Arc;
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, DriverError, LaunchConfig};
-use msssim_kernels::{CODE, CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, FEED, LOSS, OPTIMIZER};
+use msssim_kernels::{
+    CODE, CONV_BF16, CONV_F32, CONV_REST, CONV_TF32, FEED, LOSS, OPTIMIZER, PACKED_BF16,
+    PACKED_TF32,
+};
 
 use super::{load, threads};
 use crate::error::ProbeError;
@@ -46,11 +50,14 @@ pub(crate) struct NetworkKernels {
     /// By the variants of a product's launch.
     conv: [CudaFunction; 3],
     dense: [CudaFunction; 3],
+    /// None in single precision.
+    packed: Option<packed::PackedKernels>,
     pad: CudaFunction,
     fold: CudaFunction,
     add_parts: CudaFunction,
     output_backward: CudaFunction,
     add_bias_parts: CudaFunction,
+    add_weight_parts: CudaFunction,
     gaussian_forward: CudaFunction,
     gaussian_backward: CudaFunction,
     squared_error: CudaFunction,
@@ -76,6 +83,11 @@ impl NetworkKernels {
             Precision::Tf32 => load(context, "conv_tf32", CONV_TF32)?,
             Precision::Bf16 => load(context, "conv_bf16", CONV_BF16)?,
         };
+        let packed = match precision {
+            Precision::F32 => None,
+            Precision::Tf32 => Some(load(context, "packed_tf32", PACKED_TF32)?),
+            Precision::Bf16 => Some(load(context, "packed_bf16", PACKED_BF16)?),
+        };
         let rest = load(context, "conv_rest", CONV_REST)?;
         let code = load(context, "code", CODE)?;
         let loss = load(context, "loss", LOSS)?;
@@ -84,11 +96,16 @@ impl NetworkKernels {
         Ok(Self {
             conv: variants(&products, "conv")?,
             dense: variants(&products, "dense")?,
+            packed: match packed {
+                Some(module) => Some(packed::PackedKernels::load(&module)?),
+                None => None,
+            },
             pad: rest.load_function("pad")?,
             fold: rest.load_function("fold")?,
             add_parts: rest.load_function("add_parts")?,
             output_backward: rest.load_function("output_backward")?,
             add_bias_parts: rest.load_function("add_bias_parts")?,
+            add_weight_parts: rest.load_function("add_weight_parts")?,
             gaussian_forward: code.load_function("gaussian_forward")?,
             gaussian_backward: code.load_function("gaussian_backward")?,
             squared_error: loss.load_function("squared_error")?,

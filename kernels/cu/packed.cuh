@@ -1,0 +1,401 @@
+// Convolutions of many channels on tensor cores, from factors that are packed first: rounded, channels
+// innermost, with their border.
+//
+// Where a sample's channels lie side by side, what a product takes next is 16 bytes on from what it took: a
+// `cp.async` brings them to shared memory past the registers, and `ldmatrix` takes them from there as the
+// tensor cores want them. Everything is counted in words of 32 bits, of one factor in TF32 and two in BF16, so
+// that both precisions move the same bytes by the same instructions; channels are padded by zeros to whole steps
+// of 16 words. Packing reads a tensor once and writes it once, where each of its samples is then read 25 times.
+#pragma once
+#include "conv.cuh"
+
+namespace packed {
+
+// Threads of a product: 8 warps, two down and four across.
+constexpr int BLOCK = 256;
+// Stages of the pipeline: one is multiplied while two are on their way.
+constexpr int STAGES = 3;
+// Words of a step, and of a piece that is copied at once.
+constexpr int STEP = 16, PIECE = 4;
+
+__device__ __forceinline__ unsigned place(const void* shared) { return (unsigned)__cvta_generic_to_shared(shared); }
+
+__device__ __forceinline__ void copy(unsigned* to, const unsigned* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place(to)), "l"(from) : "memory");
+}
+
+__device__ __forceinline__ void end_stage() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+// Until all stages but the last one are there.
+__device__ __forceinline__ void await_stage() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+}
+
+__device__ __forceinline__ void matrices(unsigned (&to)[4], const unsigned* from) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(place(from))
+               : "memory");
+}
+
+__device__ __forceinline__ void transposed_matrices(unsigned (&to)[4], const unsigned* from) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(place(from))
+               : "memory");
+}
+
+// The sums of a warp: 64 rows by 8 WIDTH columns, in pieces of 16 x 8.
+template <Math MATH, int WIDTH>
+struct Sums {
+  float of[4][WIDTH][4];
+
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+#pragma unroll
+      for (int j = 0; j < WIDTH; j++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) of[i][j][k] = 0.0f;
+  }
+
+  // Adds the products of 16 rows.
+  __device__ __forceinline__ void add(int i, const unsigned (&a)[4], const unsigned (&b)[WIDTH][2]) {
+#pragma unroll
+    for (int j = 0; j < WIDTH; j++) {
+      float(&c)[4] = of[i][j];
+      if (MATH == TF32)
+        asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[j][0]), "r"(b[j][1]));
+      else
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[j][0]), "r"(b[j][1]));
+    }
+  }
+
+  // Calls visit(row, column, sum, next): sums of a row at a column and the next one, within the block's tile.
+  template <typename Visit>
+  __device__ __forceinline__ void each(const Visit& visit) const {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int row = warp / 4 * 64 + i * 16 + half * 8 + lane / 4;
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++)
+          visit(row, warp % 4 * 8 * WIDTH + j * 8 + lane % 4 * 2, of[i][j][2 * half], of[i][j][2 * half + 1]);
+      }
+  }
+};
+
+// Runs the pipeline: issue(step, stage) starts the copies of a step, multiply(stage) uses what is there.
+template <typename Issue, typename Multiply>
+__device__ __forceinline__ void pipeline(int steps, const Issue& issue, const Multiply& multiply) {
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (s < steps) issue(s, s);
+    end_stage();
+  }
+  int stage = 0, free = STAGES - 1;
+  for (int s = 0; s < steps; s++) {
+    await_stage();
+    // Everyone's copies of this step are there, and everyone has used what `free` held.
+    __syncthreads();
+    if (s + STAGES - 1 < steps) issue(s + STAGES - 1, free);
+    end_stage();
+    multiply(stage);
+    stage = stage + 1 == STAGES ? 0 : stage + 1;
+    free = free + 1 == STAGES ? 0 : free + 1;
+  }
+}
+
+// A line of a step: 16 words, whose pieces are spread so that eight lines' pieces of one place, which
+// `ldmatrix` takes at once, lie in different banks.
+__device__ __forceinline__ int in_line(int line, int piece) {
+  return line * STEP + (piece ^ (line >> 1 & 3)) * PIECE;
+}
+
+// result(row, column) = sum over taps and words of in[row + tap offset][word] weights[tap][column][word].
+//
+// `gather.pitch` is words of a sample, and its `in_image` and `in_width` and the taps' offsets count samples; a
+// tap's weight is its place in the kernel. A phase's depth counts steps, 16 words of a tap each. Grid as for
+// `conv_*`, with tiles of 128 rows by 32 WIDTH columns.
+template <Math MATH, int WIDTH>
+__device__ __forceinline__ void product(const Gather& gather, const Phase* phases, const Tap* taps, const unsigned* in,
+                                        const unsigned* weights, const float* bias, float* out) {
+  constexpr int ROWS = 128, COLUMNS = 32 * WIDTH;
+  __shared__ __align__(128) unsigned a[STAGES][ROWS * STEP], b[STAGES][COLUMNS * STEP];
+  const Phase phase = phases[blockIdx.z / gather.parts];
+  const int area = phase.height * phase.width, rows = gather.images * area, first_row = blockIdx.x * ROWS;
+  if (first_row >= rows) return;
+  const int part = blockIdx.z % gather.parts, begin = part * gather.of_part;
+  const int steps = min(gather.of_part, phase.depth - begin), first = blockIdx.y * COLUMNS;
+  const int words = gather.pitch, of_tap = words / STEP;
+  taps += phase.first;
+
+  // Four threads copy a line. Lines beyond the last repeat it, and their sums are dropped.
+  const int line = threadIdx.x / 4, piece = threadIdx.x % 4;
+  const unsigned *of_row[2], *of_column[COLUMNS / 64];
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    const int row = min(first_row + line + i * 64, rows - 1), pixel = row % area;
+    const int sample = row / area * gather.in_image + pixel / phase.width * gather.stride * gather.in_width +
+                       pixel % phase.width * gather.stride;
+    of_row[i] = in + (long long)sample * words + piece * PIECE;
+  }
+#pragma unroll
+  for (int i = 0; i < COLUMNS / 64; i++)
+    of_column[i] = weights + (long long)min(first + line + i * 64, gather.columns - 1) * words + piece * PIECE;
+
+  int tap = begin / of_tap, of_words = begin % of_tap;
+  auto issue = [&](int, int stage) {
+    const Tap now = taps[tap];
+    const long long from = (long long)now.offset * words + of_words * STEP;
+#pragma unroll
+    for (int i = 0; i < 2; i++) copy(&a[stage][in_line(line + i * 64, piece)], of_row[i] + from);
+    const long long weight = (long long)now.weight * gather.columns * words + of_words * STEP;
+#pragma unroll
+    for (int i = 0; i < COLUMNS / 64; i++) copy(&b[stage][in_line(line + i * 64, piece)], of_column[i] + weight);
+    if (++of_words == of_tap) of_words = 0, tap++;
+  };
+
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  Sums<MATH, WIDTH> sums;
+  sums.clear();
+  auto multiply = [&](int stage) {
+#pragma unroll
+    for (int k = 0; k < 2; k++) {
+      unsigned of_b[WIDTH][2];
+#pragma unroll
+      for (int j = 0; j < WIDTH; j += 2) {
+        unsigned both[4];
+        const int column = warp % 4 * 8 * WIDTH + j * 8 + lane / 16 * 8 + lane % 8;
+        matrices(both, &b[stage][in_line(column, 2 * k + lane / 8 % 2)]);
+        of_b[j][0] = both[0], of_b[j][1] = both[1], of_b[j + 1][0] = both[2], of_b[j + 1][1] = both[3];
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        unsigned of_a[4];
+        matrices(of_a, &a[stage][in_line(warp / 4 * 64 + i * 16 + lane % 16, 2 * k + lane / 16)]);
+        sums.add(i, of_a, of_b);
+      }
+    }
+  };
+  pipeline(steps, issue, multiply);
+
+  if (gather.parts > 1) out += (long long)part * gather.len;
+  sums.each([&](int of_tile, int of_columns, float v, float next) {
+    const int row = first_row + of_tile;
+    if (row >= rows) return;
+    const int pixel = row % area;
+    const int i = pixel / phase.width * gather.apart + phase.row, j = pixel % phase.width * gather.apart + phase.column;
+    float* to = out + row / area * gather.out_image + i * gather.out_width + j;
+#pragma unroll
+    for (int of_pair = 0; of_pair < 2; of_pair++) {
+      const int column = first + of_columns + of_pair;
+      float sum = of_pair ? next : v;
+      if (column >= gather.columns) continue;
+      // Parts are finished where they are added up.
+      if (gather.parts == 1) {
+        if (bias) sum += bias[column];
+        sum = activate(gather.activation, sum);
+      }
+      to[column * gather.out_column] = sum;
+    }
+  });
+}
+
+// What the gradient by weights takes. The layout of `PackedWeight` in src/network/packed.rs.
+struct Weight {
+  // Outputs of all images, and how many belong to a part.
+  int outputs, of_part;
+  // Of the convolution's output and input: channels, and words of a sample.
+  int out_channels, out_words, in_channels, in_words;
+  // Rows and columns of the kernel, and of the input with its border.
+  int kernel, in_width;
+};
+
+// parts[tap][out][in] = sum over outputs of out[output][out channel] in[sample it saw through the tap][in channel].
+//
+// Both factors have their channels innermost, along which `mma` does not sum: BF16 is transposed by `ldmatrix` on
+// its way to the registers, TF32 is taken a word at a time. Grid: blocks of out channels, each with all blocks of in
+// channels; taps; parts. A tile is 128 by 128 channels, a step 32 or 16 outputs. `outputs` has for each output the
+// first sample that it saw and its own place, with borders.
+template <Math MATH>
+__device__ __forceinline__ void weight_gradient(const Weight& weight, const int2* outputs, const unsigned* in,
+                                                const unsigned* dout, float* parts) {
+  constexpr int WIDTH = 4, CHANNELS = 128, OF_WORD = MATH == BF16 ? 2 : 1;
+  // Words and pieces of a line, lines of a step.
+  constexpr int LINE = CHANNELS / OF_WORD, PIECES = LINE / PIECE, LINES = 16 * OF_WORD;
+  __shared__ __align__(128) unsigned a[STAGES][LINES * LINE], b[STAGES][LINES * LINE];
+  const int across = (weight.in_channels + CHANNELS - 1) / CHANNELS;
+  const int first_out = blockIdx.x / across * CHANNELS, first_in = blockIdx.x % across * CHANNELS;
+  const int begin = blockIdx.z * weight.of_part, count = min(weight.of_part, weight.outputs - begin);
+  const int seen = blockIdx.y / weight.kernel * weight.in_width + blockIdx.y % weight.kernel;
+  outputs += begin;
+  // A piece of the line of an output, spread so that what a warp takes at once lies in different banks.
+  auto in_step = [](int line, int piece) {
+    return line * LINE + (piece ^ (MATH == BF16 ? line & 7 : 2 * (line & 3))) * PIECE;
+  };
+  const int piece = threadIdx.x % PIECES;
+  const int out_word = first_out / OF_WORD + piece * PIECE, in_word = first_in / OF_WORD + piece * PIECE;
+  auto issue = [&](int step, int stage) {
+#pragma unroll
+    for (int i = 0; i < LINES * PIECES / BLOCK; i++) {
+      const int line = threadIdx.x / PIECES + i * (BLOCK / PIECES), at = step * LINES + line;
+      unsigned *to_a = &a[stage][in_step(line, piece)], *to_b = &b[stage][in_step(line, piece)];
+      const int2 output = at < count ? outputs[at] : make_int2(0, 0);
+      // Zeros beyond the last output and the last channel.
+      if (at < count && out_word < weight.out_words)
+        copy(to_a, dout + (long long)output.y * weight.out_words + out_word);
+      else
+        *(uint4*)to_a = make_uint4(0, 0, 0, 0);
+      if (at < count && in_word < weight.in_words)
+        copy(to_b, in + (long long)(output.x + seen) * weight.in_words + in_word);
+      else
+        *(uint4*)to_b = make_uint4(0, 0, 0, 0);
+    }
+  };
+
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  // TF32: where a thread's words lie in lines member and member + 4, for each of four times 8 channels that
+  // `in_step` spreads; 32 channels on they lie as far on.
+  const int group = lane / 4, member = lane % 4;
+  int spread[4];
+#pragma unroll
+  for (int i = 0; i < 4; i++) spread[i] = member * LINE + (2 * i ^ 2 * member) * PIECE + group;
+  Sums<MATH, WIDTH> sums;
+  sums.clear();
+  auto multiply = [&](int stage) {
+#pragma unroll
+    for (int k = 0; k < 2; k++) {
+      unsigned of_b[WIDTH][2];
+      if (MATH == BF16) {
+#pragma unroll
+        for (int j = 0; j < WIDTH; j += 2) {
+          unsigned both[4];
+          transposed_matrices(both, &b[stage][in_step(k * 16 + lane % 16, warp % 4 * WIDTH + j + lane / 16)]);
+          of_b[j][0] = both[0], of_b[j][1] = both[1], of_b[j + 1][0] = both[2], of_b[j + 1][1] = both[3];
+        }
+      } else {
+#pragma unroll
+        for (int j = 0; j < WIDTH; j++)
+#pragma unroll
+          for (int r = 0; r < 2; r++)
+            of_b[j][r] = b[stage][(k * 8 + r * 4) * LINE + warp % 4 * 32 + spread[j]];
+      }
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        unsigned of_a[4];
+        if (MATH == BF16) {
+          const int line = k * 16 + lane / 16 * 8 + lane % 8;
+          transposed_matrices(of_a, &a[stage][in_step(line, warp / 4 * 8 + i * 2 + lane / 8 % 2)]);
+        } else {
+#pragma unroll
+          for (int r = 0; r < 4; r++)
+            of_a[r] = a[stage][(k * 8 + r / 2 * 4) * LINE + warp / 4 * 64 + i / 2 * 32 + spread[i % 2 * 2 + r % 2]];
+        }
+        sums.add(i, of_a, of_b);
+      }
+    }
+  };
+  pipeline((count + LINES - 1) / LINES, issue, multiply);
+
+  const long long part = (long long)(blockIdx.z * gridDim.y + blockIdx.y) * weight.out_channels;
+  sums.each([&](int row, int column, float v, float next) {
+    const int out = first_out + row, of_in = first_in + column;
+    if (out >= weight.out_channels) return;
+    float* to = parts + (part + out) * weight.in_channels;
+    if (of_in < weight.in_channels) to[of_in] = v;
+    if (of_in + 1 < weight.in_channels) to[of_in + 1] = next;
+  });
+}
+
+// How planes become samples of channels. The layout of `Packing` in src/network/packed.rs.
+struct Packing {
+  int channels, words;
+  // Of a plane; of it with its border, and where its first sample lies there.
+  int width, area, outer_width, outer_area, first;
+};
+
+// Borders, and channels beyond the last, keep their zeros. Grid: blocks of 32 samples, of 32 channels, images.
+template <Math MATH>
+__device__ __forceinline__ void pack(const Packing& packing, const float* in, unsigned* out) {
+  constexpr int OF_WORD = MATH == BF16 ? 2 : 1, WORDS = 32 / OF_WORD;
+  __shared__ float tile[32][33];
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int first_pixel = blockIdx.x * 32, first_channel = blockIdx.y * 32;
+  const long long image = (long long)blockIdx.z * packing.channels;
+#pragma unroll
+  for (int i = warp; i < 32; i += BLOCK / 32) {
+    const int channel = first_channel + i, pixel = first_pixel + lane;
+    const bool there = channel < packing.channels && pixel < packing.area;
+    tile[i][lane] = there ? in[(image + channel) * packing.area + pixel] : 0.0f;
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = threadIdx.x; i < 32 * WORDS; i += BLOCK) {
+    const int pixel = first_pixel + i / WORDS, at = i % WORDS * OF_WORD;
+    if (pixel >= packing.area || first_channel + at >= packing.channels) continue;
+    const int outer = pixel / packing.width * packing.outer_width + pixel % packing.width + packing.first;
+    out[((long long)blockIdx.z * packing.outer_area + outer) * packing.words + first_channel / OF_WORD + i % WORDS] =
+        word<MATH>(tile[at][i / WORDS], OF_WORD == 2 ? tile[at + 1][i / WORDS] : 0.0f);
+  }
+}
+
+// The most taps of a kernel.
+constexpr int MOST_TAPS = 49;
+
+// out[tap][line][word of across] = weights[line line_pitch + across across_pitch + tap]. Grid: blocks of 32 across,
+// lines.
+template <Math MATH>
+__device__ __forceinline__ void pack_weights(int taps, int across, int words, int line_pitch, int across_pitch,
+                                             const float* weights, unsigned* out) {
+  constexpr int OF_WORD = MATH == BF16 ? 2 : 1, WORDS = 32 / OF_WORD;
+  __shared__ float tile[MOST_TAPS][33];
+  const int first = blockIdx.x * 32, line = blockIdx.y;
+  weights += (long long)line * line_pitch + (long long)first * across_pitch;
+  for (int i = threadIdx.x; i < 32 * taps; i += BLOCK) {
+    const int of_across = i / taps, tap = i % taps;
+    tile[tap][of_across] = first + of_across < across ? weights[(long long)of_across * across_pitch + tap] : 0.0f;
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < taps * WORDS; i += BLOCK) {
+    const int tap = i / WORDS, at = i % WORDS;
+    if (first / OF_WORD + at >= words) continue;
+    out[((long long)tap * gridDim.y + line) * words + first / OF_WORD + at] =
+        word<MATH>(tile[tap][at * OF_WORD], OF_WORD == 2 ? tile[tap][at * OF_WORD + 1] : 0.0f);
+  }
+}
+
+}  // namespace packed
+
+#define PACKED_PRODUCT(name, MATH, WIDTH)                                                                    \
+  extern "C" __global__ void __launch_bounds__(packed::BLOCK, 2)                                             \
+      name(Gather gather, const Phase* __restrict__ phases, const Tap* __restrict__ taps,                    \
+           const unsigned* __restrict__ in, const unsigned* __restrict__ weights,                            \
+           const float* __restrict__ bias, float* __restrict__ out) {                                        \
+    packed::product<MATH, WIDTH>(gather, phases, taps, in, weights, bias, out);                              \
+  }
+
+// Defines packed_64, packed_128, packed_weight, pack and pack_weights.
+#define PACKED(MATH)                                                                                         \
+  PACKED_PRODUCT(packed_64, MATH, 2)                                                                         \
+  PACKED_PRODUCT(packed_128, MATH, 4)                                                                        \
+  extern "C" __global__ void __launch_bounds__(packed::BLOCK, 2)                                             \
+      packed_weight(packed::Weight weight, const int2* __restrict__ outputs, const unsigned* __restrict__ in, \
+                    const unsigned* __restrict__ dout, float* __restrict__ parts) {                          \
+    packed::weight_gradient<MATH>(weight, outputs, in, dout, parts);                                         \
+  }                                                                                                          \
+  extern "C" __global__ void __launch_bounds__(packed::BLOCK)                                                \
+      pack(packed::Packing packing, const float* __restrict__ in, unsigned* __restrict__ out) {              \
+    packed::pack<MATH>(packing, in, out);                                                                    \
+  }                                                                                                          \
+  extern "C" __global__ void __launch_bounds__(packed::BLOCK)                                                \
+      pack_weights(int taps, int across, int words, int line_pitch, int across_pitch,                        \
+                   const float* __restrict__ weights, unsigned* __restrict__ out) {                          \
+    packed::pack_weights<MATH>(taps, across, words, line_pitch, across_pitch, weights, out);                 \
+  }
