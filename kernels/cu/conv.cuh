@@ -84,21 +84,22 @@ struct Tile {
   static constexpr int COLUMNS = 8 * WIDTH;
   float sums[8][WIDTH];
 
-  // Calls visit(row, column, sum) for each of this thread's sums; rows and columns count within the tile.
-  // F32: 8 rows, in two fours that neighbours continue, by WIDTH columns. Tensor cores: a warp has 32 rows
-  // and all columns, in pieces of 16 x 8 whose corners are a thread's rows g and g + 8, columns 2t, 2t + 1.
-  template <typename Visit>
-  __device__ __forceinline__ void each(const Visit& visit) const {
+  // Calls visit(place, column, sum) for each of this thread's sums, with place(row) of its row; rows and columns
+  // count within the tile. F32: 8 rows, in two fours that neighbours continue, by WIDTH columns. Tensor cores: a warp
+  // has 32 rows and all columns, in pieces of 16 x 8 whose corners are a thread's rows g and g + 8, columns 2t,
+  // 2t + 1.
+  template <typename Place, typename Visit>
+  __device__ __forceinline__ void each(const Place& place, const Visit& visit) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
+      const int row = MATH == F32 ? threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64
+                                  : warp * 32 + i / 4 * 16 + i / 2 % 2 * 8 + lane / 4;
+      const auto at = place(row);
 #pragma unroll
-      for (int j = 0; j < WIDTH; j++) {
-        if (MATH == F32)
-          visit(threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64, threadIdx.x / 16 * WIDTH + j, sums[i][j]);
-        else
-          visit(warp * 32 + i / 4 * 16 + i / 2 % 2 * 8 + lane / 4, j * 8 + lane % 4 * 2 + i % 2, sums[i][j]);
-      }
+      for (int j = 0; j < WIDTH; j++)
+        visit(at, MATH == F32 ? threadIdx.x / 16 * WIDTH + j : j * 8 + lane % 4 * 2 + i % 2, sums[i][j]);
+    }
   }
 
   // Adds the products of one step. `a` and `b` have a line a word.
@@ -253,6 +254,31 @@ struct Weights {
   }
 };
 
+// Adds biases, applies the activation and stores the sums of a tile whose first column is `first`; parts are
+// finished where they are added up. One pass after the other, so that what is the same for all sums is asked once.
+template <typename Sums, typename Place>
+__device__ __forceinline__ void finish(Sums& sums, const Gather& gather, int part, int first, const float* bias,
+                                       float* out, const Place& place) {
+  const int last = gather.columns - 1;
+  auto sample = [&](int row) { return place(row).y; };
+  auto none = [](int) { return 0; };
+  if (gather.parts > 1) {
+    out += (long long)part * gather.len;
+  } else {
+    if (bias && gather.bias_of_sample)
+      sums.each(sample, [&](int of_row, int, float& v) { v += bias[of_row]; });
+    else if (bias)
+      sums.each(none, [&](int, int column, float& v) { v += bias[min(first + column, last)]; });
+    if (gather.activation == RELU)
+      sums.each(none, [](int, int, float& v) { v = activate(RELU, v); });
+    else if (gather.activation == SIGMOID)
+      sums.each(none, [](int, int, float& v) { v = activate(SIGMOID, v); });
+  }
+  sums.each(place, [&](const int2& at, int column, float& v) {
+    if (at.x >= 0 && first + column <= last) out[at.x + (first + column) * gather.out_column] = v;
+  });
+}
+
 // Grid: blocks of 128 rows of the largest phase, blocks of 8 WIDTH columns, parts of every phase. LINES: rows
 // are of one image and one phase, and a step is a sample and a weight further on; `stride` is from row to row.
 template <Math MATH, int WIDTH, bool LINES>
@@ -277,20 +303,16 @@ __device__ __forceinline__ void product(const Gather& gather, const Phase* phase
     const Gathered gathered = {in + own / area * gather.in_image + row * gather.in_width + column, taps};
     tile.template multiply<false>(gathered, Weights{of_first, taps, gather.pitch, gather.columns - 1 - first}, depth);
   }
-  if (gather.parts > 1) out += (long long)part * gather.len;
-  tile.each([&](int of_tile, int of_columns, float v) {
-    const int row = first_row + of_tile, column = first + of_columns;
-    if (column >= gather.columns || row >= rows) return;
+  // Where a row's sums go, and which sample of its plane it is; -1 beyond the last.
+  auto place = [&](int of_tile) {
+    const int row = first_row + of_tile;
+    if (row >= rows) return make_int2(-1, 0);
     const int pixel = row % area;
     const int i = pixel / phase.width * gather.apart + phase.row, j = pixel % phase.width * gather.apart + phase.column;
     const int sample = i * gather.out_width + j;
-    // Parts are finished where they are added up.
-    if (gather.parts == 1) {
-      if (bias) v += bias[gather.bias_of_sample ? sample : column];
-      v = activate(gather.activation, v);
-    }
-    out[row / area * gather.out_image + column * gather.out_column + sample] = v;
-  });
+    return make_int2(row / area * gather.out_image + sample, sample);
+  };
+  finish(tile, gather, part, first, bias, out, place);
 }
 
 #define PRODUCT(name, MATH, WIDTH, LINES)                                                                    \

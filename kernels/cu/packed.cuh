@@ -75,18 +75,20 @@ struct Sums {
     }
   }
 
-  // Calls visit(row, column, sum, next): sums of a row at a column and the next one, within the block's tile.
-  template <typename Visit>
-  __device__ __forceinline__ void each(const Visit& visit) const {
+  // Calls visit(place, column, sum) for each sum, with place(row) of its row; both count within the block's tile.
+  template <typename Place, typename Visit>
+  __device__ __forceinline__ void each(const Place& place, const Visit& visit) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
     for (int i = 0; i < 4; i++)
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const int row = warp / 4 * 64 + i * 16 + half * 8 + lane / 4;
+        const auto at = place(warp / 4 * 64 + i * 16 + half * 8 + lane / 4);
 #pragma unroll
         for (int j = 0; j < WIDTH; j++)
-          visit(row, warp % 4 * 8 * WIDTH + j * 8 + lane % 4 * 2, of[i][j][2 * half], of[i][j][2 * half + 1]);
+#pragma unroll
+          for (int next = 0; next < 2; next++)
+            visit(at, warp % 4 * 8 * WIDTH + j * 8 + lane % 4 * 2 + next, of[i][j][2 * half + next]);
       }
   }
 };
@@ -186,26 +188,14 @@ __device__ __forceinline__ void product(const Gather& gather, const Phase* phase
   };
   pipeline(steps, issue, multiply);
 
-  if (gather.parts > 1) out += (long long)part * gather.len;
-  sums.each([&](int of_tile, int of_columns, float v, float next) {
+  auto place = [&](int of_tile) {
     const int row = first_row + of_tile;
-    if (row >= rows) return;
+    if (row >= rows) return make_int2(-1, 0);
     const int pixel = row % area;
     const int i = pixel / phase.width * gather.apart + phase.row, j = pixel % phase.width * gather.apart + phase.column;
-    float* to = out + row / area * gather.out_image + i * gather.out_width + j;
-#pragma unroll
-    for (int of_pair = 0; of_pair < 2; of_pair++) {
-      const int column = first + of_columns + of_pair;
-      float sum = of_pair ? next : v;
-      if (column >= gather.columns) continue;
-      // Parts are finished where they are added up.
-      if (gather.parts == 1) {
-        if (bias) sum += bias[column];
-        sum = activate(gather.activation, sum);
-      }
-      to[column * gather.out_column] = sum;
-    }
-  });
+    return make_int2(row / area * gather.out_image + i * gather.out_width + j, 0);
+  };
+  finish(sums, gather, part, first, bias, out, place);
 }
 
 // What the gradient by weights takes. The layout of `PackedWeight` in src/network/packed.rs.
@@ -305,12 +295,12 @@ __device__ __forceinline__ void weight_gradient(const Weight& weight, const int2
   pipeline((count + LINES - 1) / LINES, issue, multiply);
 
   const long long part = (long long)(blockIdx.z * gridDim.y + blockIdx.y) * weight.out_channels;
-  sums.each([&](int row, int column, float v, float next) {
-    const int out = first_out + row, of_in = first_in + column;
-    if (out >= weight.out_channels) return;
-    float* to = parts + (part + out) * weight.in_channels;
-    if (of_in < weight.in_channels) to[of_in] = v;
-    if (of_in + 1 < weight.in_channels) to[of_in + 1] = next;
+  auto of_channel = [&](int row) {
+    const int out = first_out + row;
+    return out < weight.out_channels ? (part + out) * weight.in_channels : -1LL;
+  };
+  sums.each(of_channel, [&](long long at, int column, float& v) {
+    if (at >= 0 && first_in + column < weight.in_channels) parts[at + first_in + column] = v;
   });
 }
 
