@@ -20,8 +20,13 @@ constexpr int STEP = 16, PIECE = 4;
 
 __device__ __forceinline__ unsigned place(const void* shared) { return (unsigned)__cvta_generic_to_shared(shared); }
 
-__device__ __forceinline__ void copy(unsigned* to, const unsigned* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place(to)), "l"(from) : "memory");
+// Shared memory is addressed in bytes, by what `place` gives.
+__device__ __forceinline__ void copy(unsigned to, const unsigned* from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+}
+
+__device__ __forceinline__ void clear(unsigned to) {
+  asm volatile("st.shared.v4.u32 [%0], {%1,%1,%1,%1};" ::"r"(to), "r"(0) : "memory");
 }
 
 __device__ __forceinline__ void end_stage() { asm volatile("cp.async.commit_group;" ::: "memory"); }
@@ -31,17 +36,17 @@ __device__ __forceinline__ void await_stage() {
   asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
 }
 
-__device__ __forceinline__ void matrices(unsigned (&to)[4], const unsigned* from) {
+__device__ __forceinline__ void matrices(unsigned (&to)[4], unsigned from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-               : "r"(place(from))
+               : "r"(from)
                : "memory");
 }
 
-__device__ __forceinline__ void transposed_matrices(unsigned (&to)[4], const unsigned* from) {
+__device__ __forceinline__ void transposed_matrices(unsigned (&to)[4], unsigned from) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-               : "r"(place(from))
+               : "r"(from)
                : "memory");
 }
 
@@ -152,19 +157,31 @@ __device__ __forceinline__ void product(const Gather& gather, const Phase* phase
   for (int i = 0; i < COLUMNS / 64; i++)
     of_column[i] = weights + (long long)min(first + line + i * 64, gather.columns - 1) * words + piece * PIECE;
 
+  constexpr int A_STAGE = 4 * ROWS * STEP, B_STAGE = 4 * COLUMNS * STEP;
+  // Where this thread's piece goes; 64 lines on they are spread alike.
+  const unsigned to_a = place(a) + 4 * in_line(line, piece), to_b = place(b) + 4 * in_line(line, piece);
+  constexpr int HALF = 4 * 64 * STEP;
   int tap = begin / of_tap, of_words = begin % of_tap;
   auto issue = [&](int, int stage) {
     const Tap now = taps[tap];
     const long long from = (long long)now.offset * words + of_words * STEP;
 #pragma unroll
-    for (int i = 0; i < 2; i++) copy(&a[stage][in_line(line + i * 64, piece)], of_row[i] + from);
+    for (int i = 0; i < 2; i++) copy(to_a + stage * A_STAGE + i * HALF, of_row[i] + from);
     const long long weight = (long long)now.weight * gather.columns * words + of_words * STEP;
 #pragma unroll
-    for (int i = 0; i < COLUMNS / 64; i++) copy(&b[stage][in_line(line + i * 64, piece)], of_column[i] + weight);
+    for (int i = 0; i < COLUMNS / 64; i++) copy(to_b + stage * B_STAGE + i * HALF, of_column[i] + weight);
     if (++of_words == of_tap) of_words = 0, tap++;
   };
 
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  // Where this thread takes its lines of matrices from, in either half of a step; 16 lines on they are spread alike.
+  unsigned from_a[2], from_b[2];
+#pragma unroll
+  for (int k = 0; k < 2; k++) {
+    from_a[k] = place(a) + 4 * in_line(warp / 4 * 64 + lane % 16, 2 * k + lane / 16);
+    from_b[k] = place(b) + 4 * in_line(warp % 4 * 8 * WIDTH + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2);
+  }
+  constexpr int SIXTEEN = 4 * 16 * STEP;
   Sums<MATH, WIDTH> sums;
   sums.clear();
   auto multiply = [&](int stage) {
@@ -174,14 +191,13 @@ __device__ __forceinline__ void product(const Gather& gather, const Phase* phase
 #pragma unroll
       for (int j = 0; j < WIDTH; j += 2) {
         unsigned both[4];
-        const int column = warp % 4 * 8 * WIDTH + j * 8 + lane / 16 * 8 + lane % 8;
-        matrices(both, &b[stage][in_line(column, 2 * k + lane / 8 % 2)]);
+        matrices(both, from_b[k] + stage * B_STAGE + j / 2 * SIXTEEN);
         of_b[j][0] = both[0], of_b[j][1] = both[1], of_b[j + 1][0] = both[2], of_b[j + 1][1] = both[3];
       }
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         unsigned of_a[4];
-        matrices(of_a, &a[stage][in_line(warp / 4 * 64 + i * 16 + lane % 16, 2 * k + lane / 16)]);
+        matrices(of_a, from_a[k] + stage * A_STAGE + i * SIXTEEN);
         sums.add(i, of_a, of_b);
       }
     }
@@ -231,22 +247,24 @@ __device__ __forceinline__ void weight_gradient(const Weight& weight, const int2
     return line * LINE + (piece ^ (MATH == BF16 ? line & 7 : 2 * (line & 3))) * PIECE;
   };
   const int piece = threadIdx.x % PIECES;
+  constexpr int STAGE = 4 * LINES * LINE;
+  const unsigned base_a = place(a), base_b = place(b);
   const int out_word = first_out / OF_WORD + piece * PIECE, in_word = first_in / OF_WORD + piece * PIECE;
   auto issue = [&](int step, int stage) {
 #pragma unroll
     for (int i = 0; i < LINES * PIECES / BLOCK; i++) {
       const int line = threadIdx.x / PIECES + i * (BLOCK / PIECES), at = step * LINES + line;
-      unsigned *to_a = &a[stage][in_step(line, piece)], *to_b = &b[stage][in_step(line, piece)];
+      const unsigned to = stage * STAGE + 4 * in_step(line, piece);
       const int2 output = at < count ? outputs[at] : make_int2(0, 0);
       // Zeros beyond the last output and the last channel.
       if (at < count && out_word < weight.out_words)
-        copy(to_a, dout + (long long)output.y * weight.out_words + out_word);
+        copy(base_a + to, dout + (long long)output.y * weight.out_words + out_word);
       else
-        *(uint4*)to_a = make_uint4(0, 0, 0, 0);
+        clear(base_a + to);
       if (at < count && in_word < weight.in_words)
-        copy(to_b, in + (long long)(output.x + seen) * weight.in_words + in_word);
+        copy(base_b + to, in + (long long)(output.x + seen) * weight.in_words + in_word);
       else
-        *(uint4*)to_b = make_uint4(0, 0, 0, 0);
+        clear(base_b + to);
     }
   };
 
@@ -267,7 +285,7 @@ __device__ __forceinline__ void weight_gradient(const Weight& weight, const int2
 #pragma unroll
         for (int j = 0; j < WIDTH; j += 2) {
           unsigned both[4];
-          transposed_matrices(both, &b[stage][in_step(k * 16 + lane % 16, warp % 4 * WIDTH + j + lane / 16)]);
+          transposed_matrices(both, base_b + stage * STAGE + 4 * in_step(k * 16 + lane % 16, warp % 4 * WIDTH + j + lane / 16));
           of_b[j][0] = both[0], of_b[j][1] = both[1], of_b[j + 1][0] = both[2], of_b[j + 1][1] = both[3];
         }
       } else {
@@ -282,7 +300,7 @@ __device__ __forceinline__ void weight_gradient(const Weight& weight, const int2
         unsigned of_a[4];
         if (MATH == BF16) {
           const int line = k * 16 + lane / 16 * 8 + lane % 8;
-          transposed_matrices(of_a, &a[stage][in_step(line, warp / 4 * 8 + i * 2 + lane / 8 % 2)]);
+          transposed_matrices(of_a, base_a + stage * STAGE + 4 * in_step(line, warp / 4 * 8 + i * 2 + lane / 8 % 2));
         } else {
 #pragma unroll
           for (int r = 0; r < 4; r++)

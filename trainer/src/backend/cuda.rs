@@ -43,8 +43,8 @@ pub struct CudaLayer {
 #[derive(Debug)]
 enum Linear {
     /// A transposed one too.
-    Conv(Convolution),
-    Dense(DenseLayer),
+    Conv(Box<Convolution>),
+    Dense(Box<DenseLayer>),
 }
 
 /// What has become of a step's calls.
@@ -176,7 +176,7 @@ impl Backend for Cuda {
         };
         let linear = match layer.operation {
             Operation::Conv2d(shape) | Operation::ConvTranspose2d(shape) => {
-                Linear::Conv(self.network.plan_conv2d(Conv {
+                Linear::Conv(Box::new(self.network.plan_conv2d(Conv {
                     images: int(shape.batch),
                     in_channels: int(shape.in_channels),
                     out_channels: int(shape.out_channels),
@@ -187,14 +187,14 @@ impl Backend for Cuda {
                     replicate: shape.padding == Padding::Replicate,
                     transposed: matches!(layer.operation, Operation::ConvTranspose2d(_)),
                     activation,
-                })?)
+                })?))
             }
-            Operation::Dense(shape) => Linear::Dense(self.network.plan_dense(Dense {
+            Operation::Dense(shape) => Linear::Dense(Box::new(self.network.plan_dense(Dense {
                 images: int(shape.batch),
                 inputs: int(shape.inputs),
                 outputs: int(shape.outputs),
                 activation,
-            })?),
+            })?)),
         };
         Ok(CudaLayer {
             linear,

@@ -11,8 +11,8 @@ use super::{buffer, network, network_in, noise, values};
 
 /// A layer, planned, and what it multiplies.
 enum Layer {
-    Conv(Conv, Convolution),
-    Dense(Dense, DenseLayer),
+    Conv(Conv, Box<Convolution>),
+    Dense(Dense, Box<DenseLayer>),
 }
 
 impl Layer {
@@ -366,10 +366,10 @@ fn check(precision: Precision, tolerance: f64) {
     let network = network_in(precision);
     let convolutions = convolutions()
         .into_iter()
-        .map(|conv| Layer::Conv(conv, network.plan_conv2d(conv).expect("a plan")));
+        .map(|conv| Layer::Conv(conv, Box::new(network.plan_conv2d(conv).expect("a plan"))));
     let dense = dense_layers()
         .into_iter()
-        .map(|dense| Layer::Dense(dense, network.plan_dense(dense).expect("a plan")));
+        .map(|dense| Layer::Dense(dense, Box::new(network.plan_dense(dense).expect("a plan"))));
     for layer in convolutions.chain(dense) {
         check_layer(&network, &layer, tolerance);
     }
