@@ -24,9 +24,8 @@ fn main() -> ExitCode {
         "0.01",
     ];
     for (number, (command, precision)) in [
-        ("train autoencoder --side 8 --loss mse --model conv", "tf32"),
         ("train autoencoder --side 8 --loss mae --model fc", "bf16"),
-        ("reproduce reconstruction --side 8 --model el-vae", "f32"),
+        ("reproduce reconstruction --side 8 --model el-vae", "tf32"),
         ("reproduce representations --splits 1 --loss mse", "f32"),
     ]
     .into_iter()

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// Numbers in device memory.
 ///
-/// Dropping one that a [`Recording`] uses is fine: the recording keeps it.
+/// Dropping one that a [`Recording`](super::Recording) uses is fine: the recording keeps it.
 #[derive(Debug)]
 pub struct Buffer {
     pub(super) memory: Rc<CudaSlice<f32>>,
