@@ -135,7 +135,7 @@ impl Architecture {
     /// Plans the network to train on a device; `kl_weight` is that of [`Autoencoder::new`].
     ///
     /// # Errors
-    /// An [`Error`] when the device lacks a layer, or the batch is empty or too large.
+    /// An [`Error`] when a layer cannot be planned, or the batch is empty or too large.
     pub fn plan<B: Backend + 'static>(
         &self,
         backend: &B,

@@ -35,7 +35,7 @@ impl<B: Backend> Autoencoder<B> {
     /// mean.
     ///
     /// # Errors
-    /// An [`Error`] when the device lacks a layer, or something is empty or too large.
+    /// An [`Error`] when a layer cannot be planned, or something is empty or too large.
     pub fn new(backend: &B, shape: Shape, images: usize, kl_weight: f64) -> Result<Self, Error> {
         let Layers {
             encoder, decoder, ..
