@@ -1,11 +1,11 @@
 // What a training step begins and ends with: its batch, cropped from images in device memory, its
-// coefficients and noise, and the record of what its loss is made of. Which step it is is counted on the device, so that every step
-// is the same launches. `step` is the next one's number, and how many there are; beyond them nothing is
-// read or written.
+// coefficients and noise, and the record of what its loss is made of. Which step it is is counted on the
+// device, so that every step is the same launches. `step` is the next one's number, and how many there are;
+// beyond them nothing is read or written.
 #define BLOCK 256
 
-// The layout of `Crop` in src/network/step.rs: where its first sample lies, from row to row, from plane to plane, and which of the eight
-// symmetries: bits flip rows, flip columns, and transpose.
+// A crop: where its first sample lies, from row to row, from plane to plane, and which of the eight
+// symmetries: bits flip rows, flip columns, and transpose. The layout of `Crop` in src/network/step.rs.
 struct Crop {
   int first, row, plane, symmetry;
 };

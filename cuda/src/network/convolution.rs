@@ -59,11 +59,11 @@ impl Network {
     /// Plans a convolution or a transposed one.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a count of 0, an even kernel, more than 2^31 elements, or a transposed
+    /// [`Error::Unsupported`] for a count of 0, an even kernel, a stride of 256, 2^31 elements, or a transposed
     /// convolution that repeats the border; [`Error::OutOfMemory`], [`Error::Driver`].
     pub fn plan_conv2d(&self, conv: Conv) -> Result<Convolution, Error> {
         let plan = ConvPlan::new(conv).ok_or(Error::Unsupported {
-            what: "convolutions of such a shape (counts of 0, an even kernel, 2^31 elements, or a transposed \
+            what: "convolutions of such a shape (counts of 0, an even kernel, a stride of 256, 2^31 elements, or a transposed \
                    one that repeats the border)",
         })?;
         let packed = self.precision.factors_of_word();

@@ -179,7 +179,8 @@ pub struct ConvPlan {
 
 impl ConvPlan {
     /// The plan of a convolution or its transpose; `None` where a count is not positive, the kernel is even,
-    /// a tensor would be too large with its border (2^31 elements), or a transposed one repeats the border.
+    /// a tensor would be too large with its border (2^31 elements), the stride is 256 or more, or a transposed one
+    /// repeats the border.
     pub fn new(conv: Conv) -> Option<Self> {
         let counts = [
             conv.images,

@@ -183,7 +183,7 @@ pub struct Product {
 
 impl Product {
     /// Divides the depth of `gather`, of which `parts` and `of_part` are not looked at, and shapes the launch.
-    /// `None` where the parts of the result would be 2^31 numbers.
+    /// `None` where the parts of the result would be 2^31 numbers, or tiles or phases 2^16.
     pub(super) fn new(
         kind: Kind,
         mut gather: Gather,
@@ -212,6 +212,10 @@ impl Product {
         let parts = depth.div_ceil(of_part).max(1);
         (gather.parts, gather.of_part) = (parts as i32, of_part as i32);
         super::fits(&[parts, gather.len as usize])?;
+        // Blocks are counted in 16 bits along these axes.
+        if across.max(parts * phases.len()) >= 1 << 16 {
+            return None;
+        }
         let of_bias = if gather.bias_of_sample {
             1
         } else {

@@ -145,6 +145,14 @@ fn impossible_shapes_have_no_plan() {
             transposed: true,
             ..SRCNN
         },
+        // Too many phases.
+        Conv {
+            images: 1,
+            height: 300,
+            width: 300,
+            stride: 300,
+            ..SRCNN
+        },
     ] {
         assert_eq!(ConvPlan::new(conv), None);
     }
