@@ -31,7 +31,7 @@ OPTIONS = ["--gpu-architecture=compute_80", "-std=c++17", "-fmad=false"]
 VERSION = (".version 8.4", ".version 7.0")
 ARCHITECTURES = ["sm_80", "sm_90", "sm_100", "sm_120"]
 # Registers: blocks of 128 threads, of which a multiprocessor's 65536 then hold enough to hide latency.
-BUDGETS = {"statistics": 104, "terms": 112, "gradient": 128, "weighted": 184, "combine": 64, "finish": 32, "rise": 64, "total": 64, "descend": 48, "conv": 200, "fold": 40, "pad": 40, "squared": 40, "absolute": 40, "blend": 40, "relu": 32, "adam": 32, "sgd": 32, "begin": 40, "end": 40,
+BUDGETS = {"statistics": 104, "terms": 112, "gradient": 128, "weighted": 184, "combine": 64, "finish": 32, "rise": 64, "total": 64, "descend": 48, "conv": 200, "pack": 48, "packed": 128, "dense": 208, "add": 40, "fold": 40, "pad": 40, "squared": 40, "absolute": 40, "blend": 40, "output": 40, "gaussian": 64, "adam": 32, "sgd": 32, "begin": 40, "end": 40,
            "load": 40, "halve": 64, "windows": 128, "slopes": 128, "spread": 128, "pool": 128}
 
 

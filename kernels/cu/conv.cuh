@@ -1,44 +1,63 @@
-// Convolution as a matrix product whose left factor is never written: samples are gathered as the
-// product needs them ("implicit GEMM").
+// Layers as matrix products whose left factor is never written: samples are gathered as the product
+// needs them ("implicit GEMM").
 //
-// out[o](p) = bias[o] + sum_ick w[o][i][k] in[i](stride p + k - kernel / 2), with `kernel` odd. All
-// tensors are contiguous: images x channels x height x width, weights out x in x kernel x kernel.
+// result(row, column) = sum over steps of in[first(row) + offset(step)] weights[weight(step) + column pitch]
 //
-// What is gathered has been given a border before (`pad` in conv_rest.cu), so that a sample is an offset of
-// its row of the product plus one of its step, both from tables, with nothing to test or clamp.
+// with offsets and weights of the steps from a table. Rows are the samples of a phase: those whose sums take
+// the same steps. A convolution has one phase. Its gradient by the input has stride x stride: sample i is
+// seen by output o through the kernel's row i + kernel / 2 - stride o, so samples that are `stride` apart see
+// the same rows of the kernel, and no product with a zero between outputs is made. A gradient by weights has
+// the weights of a channel as rows and all outputs as steps; a dense layer has its outputs, its inputs or
+// its weights as rows and images as columns or steps (src/network/ has the numbers of all of these).
+//
+// What is gathered has been given a border before (`pad` in conv_rest.cu), so that there is nothing to test
+// or clamp.
 //
 // A block of 128 threads computes a tile of 128 rows (a thread gathers one) by 8 WIDTH columns, in steps
-// along the depth through shared memory; what the next step needs is on its way meanwhile. Products are
-// summed along the depth in one order: results do not depend on the batch.
+// along the depth through shared memory; what the next step needs is on its way meanwhile. Where there are few
+// tiles the depth is divided into parts, whose sums `add_parts` adds up in their order; how many depends on the
+// shapes alone, so a result is the same bits every time.
 //
 // In F32 every product and sum is rounded once, by fused multiplication. TF32 and BF16 round the factors
 // to 10 and 7 bits of fraction and leave products and sums, in single precision, to the tensor cores.
 #pragma once
+#include "activation.cuh"
 
 #define THREADS 128
 
 enum Math { F32, TF32, BF16 };
 
-// The layout of `Conv` in src/network.rs.
-struct Conv {
-  int images, in_channels, out_channels;
-  // Samples of an output plane, columns of it.
-  int out_area, out_width;
-  int kernel, stride;
-  // Whether negative outputs become 0.
-  int relu;
-  // Columns and samples of a plane of the input with its border, and of the output's gradient with its.
-  int in_width, in_area;
-  int dout_width, dout_area;
-  // Columns and samples of a plane of the input's gradient, which may be larger than the input.
-  int din_width, din_area;
+// A product. The layout of `Gather` in src/network/product.rs.
+struct Gather {
+  // Rows are samples of so many images; columns.
+  int images, columns;
+  // Of what is gathered: samples of an image, columns of its planes, and rows and columns of those from one
+  // sample of a phase to the next.
+  int in_image, in_width, stride;
+  // Among the weights, from column to column.
+  int pitch;
+  // Of the result: from image to image and from column to column, columns of its planes, and rows and columns
+  // of those from one sample of a phase to the next.
+  int out_image, out_column, out_width, apart;
+  // Parts of the depth, steps of each, and numbers of the result.
+  int parts, of_part, len;
+  // Whether a bias belongs to a sample and not to a column; what is done to sums.
+  int bias_of_sample, activation;
 };
 
-// One step along the depth of a product. The layout of `Tap` in src/network.rs.
+// Samples of the result whose sums take the same steps. The layout of `Phase` in src/network/product.rs.
+struct Phase {
+  // Rows and columns of them, and the first one's place in the result.
+  int height, width, row, column;
+  // Their steps in the table.
+  int first, depth;
+};
+
+// One step along the depth of a product. The layout of `Tap` in src/network/product.rs.
 struct Tap {
   // From a row's first sample.
   int offset;
-  // Among the weights of the tile's first column.
+  // Among the weights of the first column.
   int weight;
 };
 
@@ -65,21 +84,22 @@ struct Tile {
   static constexpr int COLUMNS = 8 * WIDTH;
   float sums[8][WIDTH];
 
-  // Calls visit(row, column, sum) for each of this thread's sums; rows and columns count within the tile.
-  // F32: 8 rows, in two fours that neighbours continue, by WIDTH columns. Tensor cores: a warp has 32 rows
-  // and all columns, in pieces of 16 x 8 whose corners are a thread's rows g and g + 8, columns 2t, 2t + 1.
-  template <typename Visit>
-  __device__ __forceinline__ void each(const Visit& visit) const {
+  // Calls visit(place, column, sum) for each of this thread's sums, with place(row) of its row; rows and columns
+  // count within the tile. F32: 8 rows, in two fours that neighbours continue, by WIDTH columns. Tensor cores: a warp
+  // has 32 rows and all columns, in pieces of 16 x 8 whose corners are a thread's rows g and g + 8, columns 2t,
+  // 2t + 1.
+  template <typename Place, typename Visit>
+  __device__ __forceinline__ void each(const Place& place, const Visit& visit) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
 #pragma unroll
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
+      const int row = MATH == F32 ? threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64
+                                  : warp * 32 + i / 4 * 16 + i / 2 % 2 * 8 + lane / 4;
+      const auto at = place(row);
 #pragma unroll
-      for (int j = 0; j < WIDTH; j++) {
-        if (MATH == F32)
-          visit(threadIdx.x % 16 * 4 + i % 4 + i / 4 * 64, threadIdx.x / 16 * WIDTH + j, sums[i][j]);
-        else
-          visit(warp * 32 + i / 4 * 16 + i / 2 % 2 * 8 + lane / 4, j * 8 + lane % 4 * 2 + i % 2, sums[i][j]);
-      }
+      for (int j = 0; j < WIDTH; j++)
+        visit(at, MATH == F32 ? threadIdx.x / 16 * WIDTH + j : j * 8 + lane % 4 * 2 + i % 2, sums[i][j]);
+    }
   }
 
   // Adds the products of one step. `a` and `b` have a line a word.
@@ -134,15 +154,16 @@ struct Tile {
 
   // Words of the step from `from` on, this thread's share. Unless it is WHOLE, there are zeros beyond the
   // depth, whatever is in memory there.
-  template <bool WHOLE, typename Gather, typename Weight, int OF_THREAD>
-  __device__ __forceinline__ static void load(const Gather& gather, const Weight& weight, int from, int depth,
+  template <bool WHOLE, bool LINES, typename Sample, typename Weight, int OF_THREAD>
+  __device__ __forceinline__ static void load(const Sample& sample, const Weight& weight, int from, int depth,
                                               unsigned (&a)[Step<MATH>::WORDS], unsigned (&b)[OF_THREAD]) {
     constexpr int WORDS = Step<MATH>::WORDS, OF_WORD = Step<MATH>::OF_WORD;
 #pragma unroll
     for (int k = 0; k < WORDS; k++) {
-      const int at = from + k * OF_WORD;
-      const float low = WHOLE || at < depth ? gather(at) : 0.0f;
-      const float high = OF_WORD == 2 && (WHOLE || at + 1 < depth) ? gather(at + 1) : 0.0f;
+      const int place = threadIdx.x + k * THREADS;
+      const int row = LINES ? place / WORDS : threadIdx.x, at = from + (LINES ? place % WORDS : k) * OF_WORD;
+      const float low = WHOLE || at < depth ? sample(at, row) : 0.0f;
+      const float high = OF_WORD == 2 && (WHOLE || at + 1 < depth) ? sample(at + 1, row) : 0.0f;
       a[k] = word<MATH>(low, high);
     }
 #pragma unroll
@@ -155,10 +176,10 @@ struct Tile {
     }
   }
 
-  // Multiplies gathered rows by weights. `gather(step)` is this thread's row at a step of the depth,
-  // `weight(step, column)` a weight of the tile.
-  template <typename Gather, typename Weight>
-  __device__ __forceinline__ void multiply(const Gather& gather, const Weight& weight, int depth) {
+  // Multiplies samples by weights. `sample(step, row)` is one of this thread's row, or where the samples of
+  // a row are LINES in memory, of any; `weight(step, column)` is a weight of the tile.
+  template <bool LINES, typename Sample, typename Weight>
+  __device__ __forceinline__ void multiply(const Sample& sample, const Weight& weight, int depth) {
     constexpr int LENGTH = Step<MATH>::LENGTH, WORDS = Step<MATH>::WORDS;
     constexpr int OF_THREAD = (WORDS * COLUMNS + THREADS - 1) / THREADS;
     // Lines begin 8 banks apart (24 for the narrowest), so that the four lines and eight places that a
@@ -174,13 +195,16 @@ struct Tile {
 
     auto next = [&](int from) {
       if (from + LENGTH <= depth)
-        load<true>(gather, weight, from, depth, next_a, next_b);
+        load<true, LINES>(sample, weight, from, depth, next_a, next_b);
       else
-        load<false>(gather, weight, from, depth, next_a, next_b);
+        load<false, LINES>(sample, weight, from, depth, next_a, next_b);
     };
     auto store = [&](int half) {
 #pragma unroll
-      for (int k = 0; k < WORDS; k++) a[half][k][t] = next_a[k];
+      for (int k = 0; k < WORDS; k++) {
+        const int place = t + k * THREADS;
+        a[half][LINES ? place % WORDS : k][LINES ? place / WORDS : t] = next_a[k];
+      }
 #pragma unroll
       for (int i = 0; i < OF_THREAD; i++) {
         const int place = t + i * THREADS, column = place / WORDS;
@@ -200,22 +224,25 @@ struct Tile {
   }
 };
 
-// Defines the kernels stem_8, stem_32 and stem_64 by DEFINE(name, MATH, WIDTH).
-#define ALL_WIDTHS(DEFINE, stem, MATH) \
-  DEFINE(stem##_8, MATH, 1)            \
-  DEFINE(stem##_32, MATH, 4)           \
-  DEFINE(stem##_64, MATH, 8)
-
-// The samples of one row of the product.
+// The samples of this thread's row.
 struct Gathered {
   const float* first;
   const Tap* taps;
 
-  __device__ __forceinline__ float operator()(int step) const { return first[taps[step].offset]; }
+  __device__ __forceinline__ float operator()(int step, int) const { return first[taps[step].offset]; }
 };
 
-// The weights of a tile's columns, which are channels; columns beyond the last repeat it, and their sums
-// are dropped.
+// A factor whose rows, or columns, lie side by side in memory, `pitch` from one to the next; zeros beyond the last.
+struct Lines {
+  const float* first;
+  int pitch, last;
+
+  __device__ __forceinline__ float operator()(int step, int line) const {
+    return line <= last ? first[(long long)line * pitch + step] : 0.0f;
+  }
+};
+
+// The weights of a tile's columns; columns beyond the last repeat it, and their sums are dropped.
 struct Weights {
   const float* weights;
   const Tap* taps;
@@ -226,3 +253,81 @@ struct Weights {
     return weights[taps[step].weight + (long long)min(column, last) * pitch];
   }
 };
+
+// Adds biases, applies the activation and stores the sums of a tile whose first column is `first`; parts are
+// finished where they are added up. One pass after the other, so that what is the same for all sums is asked once.
+template <typename Sums, typename Place>
+__device__ __forceinline__ void finish(Sums& sums, const Gather& gather, int part, int first, const float* bias,
+                                       float* out, const Place& place) {
+  const int last = gather.columns - 1;
+  auto sample = [&](int row) { return place(row).y; };
+  auto none = [](int) { return 0; };
+  if (gather.parts > 1) {
+    out += (long long)part * gather.len;
+  } else {
+    if (bias && gather.bias_of_sample)
+      sums.each(sample, [&](int of_row, int, float& v) { v += bias[of_row]; });
+    else if (bias)
+      sums.each(none, [&](int, int column, float& v) { v += bias[min(first + column, last)]; });
+    if (gather.activation == RELU)
+      sums.each(none, [](int, int, float& v) { v = activate(RELU, v); });
+    else if (gather.activation == SIGMOID)
+      sums.each(none, [](int, int, float& v) { v = activate(SIGMOID, v); });
+  }
+  sums.each(place, [&](const int2& at, int column, float& v) {
+    if (at.x >= 0 && first + column <= last) out[at.x + (first + column) * gather.out_column] = v;
+  });
+}
+
+// Grid: blocks of 128 rows of the largest phase, blocks of 8 WIDTH columns, parts of every phase. LINES: rows
+// are of one image and one phase, and a step is a sample and a weight further on; `stride` is from row to row.
+template <Math MATH, int WIDTH, bool LINES>
+__device__ __forceinline__ void product(const Gather& gather, const Phase* phases, const Tap* taps, const float* in,
+                                        const float* weights, const float* bias, float* out) {
+  const Phase phase = phases[blockIdx.z / gather.parts];
+  const int area = phase.height * phase.width, rows = gather.images * area, first_row = blockIdx.x * THREADS;
+  if (first_row >= rows) return;
+  const int part = blockIdx.z % gather.parts, begin = part * gather.of_part;
+  const int depth = min(gather.of_part, phase.depth - begin);
+  const int first = blockIdx.y * 8 * WIDTH;
+  const float* of_first = weights + (long long)first * gather.pitch;
+  Tile<MATH, WIDTH> tile;
+  if (LINES) {
+    const Lines lines = {in + (long long)first_row * gather.stride + begin, gather.stride, rows - 1 - first_row};
+    tile.template multiply<true>(lines, Lines{of_first + begin, gather.pitch, gather.columns - 1 - first}, depth);
+  } else {
+    taps += phase.first + begin;
+    // Rows beyond the last repeat it, and their sums are dropped.
+    const int own = min(first_row + (int)threadIdx.x, rows - 1), pixel = own % area;
+    const int row = pixel / phase.width * gather.stride, column = pixel % phase.width * gather.stride;
+    const Gathered gathered = {in + own / area * gather.in_image + row * gather.in_width + column, taps};
+    tile.template multiply<false>(gathered, Weights{of_first, taps, gather.pitch, gather.columns - 1 - first}, depth);
+  }
+  // Where a row's sums go, and which sample of its plane it is; -1 beyond the last.
+  auto place = [&](int of_tile) {
+    const int row = first_row + of_tile;
+    if (row >= rows) return make_int2(-1, 0);
+    const int pixel = row % area;
+    const int i = pixel / phase.width * gather.apart + phase.row, j = pixel % phase.width * gather.apart + phase.column;
+    const int sample = i * gather.out_width + j;
+    return make_int2(row / area * gather.out_image + sample, sample);
+  };
+  finish(tile, gather, part, first, bias, out, place);
+}
+
+#define PRODUCT(name, MATH, WIDTH, LINES)                                                                    \
+  extern "C" __global__ void __launch_bounds__(THREADS, WIDTH == 8 ? 2 : 3)                                  \
+      name(Gather gather, const Phase* __restrict__ phases, const Tap* __restrict__ taps,                    \
+           const float* __restrict__ in, const float* __restrict__ weights, const float* __restrict__ bias,  \
+           float* __restrict__ out) {                                                                        \
+    product<MATH, WIDTH, LINES>(gather, phases, taps, in, weights, bias, out);                               \
+  }
+
+// Defines the kernels conv_8, conv_32 and conv_64, and dense_8, ... whose rows are lines.
+#define PRODUCTS(MATH)                \
+  PRODUCT(conv_8, MATH, 1, false)     \
+  PRODUCT(conv_32, MATH, 4, false)    \
+  PRODUCT(conv_64, MATH, 8, false)    \
+  PRODUCT(dense_8, MATH, 1, true)     \
+  PRODUCT(dense_32, MATH, 4, true)    \
+  PRODUCT(dense_64, MATH, 8, true)

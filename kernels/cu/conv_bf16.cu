@@ -1,8 +1,4 @@
-// Convolutions and their gradients on tensor cores, factors rounded to 7 bits of fraction: conv_forward_*, conv_input_*, conv_weight_*.
-#include "conv_forward.cuh"
-#include "conv_input.cuh"
-#include "conv_weight.cuh"
+// Layers and their gradients on tensor cores, factors rounded to 7 bits of fraction: conv_* and dense_*.
+#include "conv.cuh"
 
-ALL_WIDTHS(CONV_FORWARD, conv_forward, BF16)
-ALL_WIDTHS(CONV_INPUT, conv_input, BF16)
-ALL_WIDTHS(CONV_WEIGHT, conv_weight, BF16)
+PRODUCTS(BF16)

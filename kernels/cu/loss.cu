@@ -1,17 +1,7 @@
-// Errors of images and their gradients, and the gradient of an activation.
-#define BLOCK 256
+// Errors of images and their gradients.
+#include "block_sum.cuh"
 
-// Sums a number of each thread over the block, in a fixed order; the first thread receives it.
-__device__ __forceinline__ double block_sum(double v) {
-  __shared__ double of_warp[BLOCK / 32];
-#pragma unroll
-  for (int o = 16; o > 0; o >>= 1) v += __shfl_down_sync(0xffffffffu, v, o);
-  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = v;
-  __syncthreads();
-  if (threadIdx.x == 0)
-    for (int warp = 1; warp < BLOCK / 32; warp++) v += of_warp[warp];
-  return v;
-}
+#define BLOCK 256
 
 // `means`: each image's mean of value(distorted - reference). `gradient`: factor times its derivative by
 // the distorted sample. Grid: images.
@@ -26,7 +16,7 @@ __device__ __forceinline__ void compare(int samples, float factor, const float* 
     sum += both.x;
     gradient[first + i] = factor * both.y;
   }
-  sum = block_sum(sum);
+  sum = block_sum<BLOCK>(sum);
   if (threadIdx.x == 0) means[blockIdx.x] = sum / samples;
 }
 
@@ -58,14 +48,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     sum += d < 0.0f ? -d : d;
     gradient[first + i] += factor * ((d > 0.0f ? 1.0f : 0.0f) - (d < 0.0f ? 1.0f : 0.0f));
   }
-  sum = block_sum(sum);
+  sum = block_sum<BLOCK>(sum);
   if (threadIdx.x == 0)
     means[blockIdx.x] = (double)score_weight * scores[blockIdx.x] + (double)error_weight * (sum / samples);
-}
-
-// Gradients by rectified outputs become gradients by what was rectified. Grid: blocks of samples.
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    relu_backward(int samples, const float* __restrict__ out, float* __restrict__ dout) {
-  const int i = blockIdx.x * BLOCK + threadIdx.x;
-  if (i < samples && out[i] == 0.0f) dout[i] = 0.0f;
 }

@@ -1,7 +1,7 @@
 // Updates of all parameters, one launch a step.
 #define BLOCK 256
 
-// The layout of `Adam` in src/network.rs.
+// The layout of `Adam` in src/network/step.rs.
 struct Adam {
   float beta1, beta2;
   // 1 less those, subtracted before rounding.

@@ -46,17 +46,23 @@ pub const WINDOWS: &str = include_str!("../ptx/windows.ptx");
 pub const POOL: &str = include_str!("../ptx/pool.ptx");
 /// PTX of `rise`, `total` and `descend`.
 pub const PRODUCT: &str = include_str!("../ptx/product.ptx");
-/// PTX of `conv_forward_8`, `conv_input_8`, `conv_weight_8`, and of the same of 32 and 64 columns, in
-/// single precision.
+/// PTX of `conv_8` and `dense_8`, and of the same of 32 and 64 columns, in single precision.
 pub const CONV_F32: &str = include_str!("../ptx/conv_f32.ptx");
 /// The same on tensor cores, factors rounded to 10 bits of fraction.
 pub const CONV_TF32: &str = include_str!("../ptx/conv_tf32.ptx");
 /// The same on tensor cores, factors rounded to 7 bits of fraction.
 pub const CONV_BF16: &str = include_str!("../ptx/conv_bf16.ptx");
-/// PTX of `pad`, `fold` and `conv_weight_sum`.
+/// PTX of `packed_64`, `packed_128`, `packed_weight`, `pack` and `pack_weights`, on tensor cores, factors rounded to
+/// 10 bits of fraction.
+pub const PACKED_TF32: &str = include_str!("../ptx/packed_tf32.ptx");
+/// The same, factors rounded to 7 bits of fraction.
+pub const PACKED_BF16: &str = include_str!("../ptx/packed_bf16.ptx");
+/// PTX of `pad`, `fold`, `add_parts`, `output_backward`, `add_bias_parts` and `add_weight_parts`.
 pub const CONV_REST: &str = include_str!("../ptx/conv_rest.ptx");
-/// PTX of `squared_error`, `absolute_error`, `blend_error` and `relu_backward`.
+/// PTX of `squared_error`, `absolute_error` and `blend_error`.
 pub const LOSS: &str = include_str!("../ptx/loss.ptx");
+/// PTX of `gaussian_forward` and `gaussian_backward`.
+pub const CODE: &str = include_str!("../ptx/code.ptx");
 /// PTX of `begin_step` and `end_step`.
 pub const FEED: &str = include_str!("../ptx/feed.ptx");
 /// PTX of `adam` and `sgd`.

@@ -1,8 +1,9 @@
 //! Times training on a card: `cargo bench -p msssim-trainer --bench cuda_step`.
 //!
 //! Whole steps of SRCNN with MS-SSIM, as `msssim train sr --device cuda` takes them; the loss alone; and
-//! each convolution with the share of the card's arithmetic that it reaches. Where Python has PyTorch,
-//! `pytorch_step.py` times its steps on the same card in the same run.
+//! each layer of SRCNN and of the paper's autoencoder with the share of the card's arithmetic that it reaches.
+//! Where Python has PyTorch, `pytorch_step.py` times its steps and the same layers by cuDNN and cuBLAS on the same
+//! card in the same run.
 //!
 //! As a test (`cargo test`) everything runs once on the emulator, in small, and prints no time.
 
@@ -18,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use msssim_cuda::cudarc::driver::sys::CUdevice_attribute;
-use msssim_cuda::network::{Comparison, Conv, Network, Precision};
+use msssim_cuda::network::{Activation, Comparison, Conv, Dense, Network, Precision};
 use msssim_cuda::{Device, Params, Size};
 use msssim_trainer::backend::cuda::Cuda;
 use msssim_trainer::loss::Loss;
@@ -72,18 +73,20 @@ fn run() -> Result<(), Failure> {
             );
         }
     }
-    println!("\n| convolution | precision | pass | ms | TFLOP/s | of the card's |");
+    println!("\n| layer | precision | pass | ms | TFLOP/s | of the card's |");
     println!("| --- | --- | --- | ---: | ---: | ---: |");
     for (precision, name) in PRECISIONS {
         let peak = peak(&device, precision)?;
-        for (layer, conv) in layers() {
-            let operations = operations(&conv);
-            for (pass, ms) in conv_times(precision, conv, REPLAYS)? {
+        for (name_of_layer, layer) in layers() {
+            let operations = layer.operations();
+            for (pass, ms) in layer_times(precision, layer, REPLAYS)? {
                 let reached = operations / (ms * 1e-3) / 1e12;
                 let share = peak.map_or("unknown".to_owned(), |peak| {
                     format!("{:.0} % of {peak:.0}", 100.0 * reached / peak)
                 });
-                println!("| {layer} | {name} | {pass} | {ms:.4} | {reached:.2} | {share} |");
+                println!(
+                    "| {name_of_layer} | {name} | {pass} | {ms:.4} | {reached:.2} | {share} |"
+                );
             }
         }
     }
@@ -183,8 +186,77 @@ fn loss_time(
     })
 }
 
-/// SRCNN's layers at its larger batch, and the autoencoder's.
-fn layers() -> Vec<(&'static str, Conv)> {
+/// A layer as it is planned.
+#[derive(Clone, Copy)]
+enum Layer {
+    Conv(Conv),
+    Dense(Dense),
+}
+
+impl Layer {
+    /// Numbers of input, output, weights and biases.
+    fn lens(&self) -> [usize; 4] {
+        let size = |n: i32| n as usize;
+        match self {
+            Self::Conv(conv) => {
+                let [images, ins, outs] =
+                    [conv.images, conv.in_channels, conv.out_channels].map(size);
+                let weights = ins * outs * size(conv.kernel * conv.kernel);
+                let large = images * ins * size(conv.height * conv.width);
+                let small = images * outs * size(conv.out_height() * conv.out_width());
+                if conv.transposed {
+                    [small, large, weights, ins]
+                } else {
+                    [large, small, weights, outs]
+                }
+            }
+            Self::Dense(dense) => {
+                let [images, ins, outs] = [dense.images, dense.inputs, dense.outputs].map(size);
+                [images * ins, images * outs, ins * outs, outs]
+            }
+        }
+    }
+
+    /// Multiplications and additions of one pass.
+    fn operations(&self) -> f64 {
+        let products = match self {
+            Self::Conv(conv) => {
+                let outputs =
+                    f64::from(conv.images) * f64::from(conv.out_height() * conv.out_width());
+                let weights = f64::from(conv.in_channels * conv.kernel * conv.kernel);
+                outputs * weights * f64::from(conv.out_channels)
+            }
+            Self::Dense(dense) => {
+                f64::from(dense.images) * f64::from(dense.inputs) * f64::from(dense.outputs)
+            }
+        };
+        2.0 * products
+    }
+
+    /// The same kind of layer, small enough for an emulator.
+    fn small(self) -> Self {
+        match self {
+            Self::Conv(conv) => Self::Conv(Conv {
+                images: 1,
+                height: 4,
+                width: 4,
+                // As few as are packed.
+                in_channels: conv.in_channels.min(32),
+                out_channels: conv.out_channels.min(32),
+                ..conv
+            }),
+            Self::Dense(dense) => Self::Dense(Dense {
+                images: 2,
+                inputs: dense.inputs.min(40),
+                outputs: dense.outputs.min(40),
+                ..dense
+            }),
+        }
+    }
+}
+
+/// SRCNN's layers at its larger batch, and the autoencoder's; `pytorch_step.py` has the same.
+fn layers() -> Vec<(&'static str, Layer)> {
     let conv = |images, in_channels, out_channels, side, kernel, stride| Conv {
         images,
         in_channels,
@@ -194,7 +266,23 @@ fn layers() -> Vec<(&'static str, Conv)> {
         kernel,
         stride,
         replicate: stride == 1,
-        relu: false,
+        transposed: false,
+        activation: Activation::Identity,
+    };
+    let transposed = |in_channels, out_channels, side| Conv {
+        transposed: true,
+        ..conv(32, in_channels, out_channels, side, 5, 2)
+    };
+    let dense = |inputs, outputs| {
+        Layer::Dense(Dense {
+            images: 32,
+            inputs,
+            outputs,
+            activation: Activation::Identity,
+        })
+    };
+    let conv = |images, ins, outs, side, kernel, stride| {
+        Layer::Conv(conv(images, ins, outs, side, kernel, stride))
     };
     vec![
         ("9x9x1x64, 128 of 33", conv(128, 1, 64, 33, 9, 1)),
@@ -203,33 +291,32 @@ fn layers() -> Vec<(&'static str, Conv)> {
         ("5x5x1x128 by 2, 32 of 96", conv(32, 1, 128, 96, 5, 2)),
         ("5x5x128x256 by 2, 32 of 48", conv(32, 128, 256, 48, 5, 2)),
         ("5x5x256x512 by 2, 32 of 24", conv(32, 256, 512, 24, 5, 2)),
+        ("73728 to 512, 32 images", dense(73_728, 512)),
+        ("512 to 73728, 32 images", dense(512, 73_728)),
+        (
+            "5x5x512x256 transposed by 2, 32 of 12",
+            Layer::Conv(transposed(256, 512, 24)),
+        ),
+        (
+            "5x5x256x128 transposed by 2, 32 of 24",
+            Layer::Conv(transposed(128, 256, 48)),
+        ),
+        (
+            "5x5x128x1 transposed by 2, 32 of 48",
+            Layer::Conv(transposed(1, 128, 96)),
+        ),
     ]
 }
 
-/// Multiplications and additions of one pass.
-fn operations(conv: &Conv) -> f64 {
-    let outputs = f64::from(conv.images) * f64::from(conv.out_height() * conv.out_width());
-    let weights =
-        f64::from(conv.in_channels * conv.kernel * conv.kernel) * f64::from(conv.out_channels);
-    2.0 * outputs * weights
-}
-
 /// Milliseconds of each pass.
-fn conv_times(
+fn layer_times(
     precision: Precision,
-    conv: Conv,
+    layer: Layer,
     replays: usize,
 ) -> Result<[(&'static str, f64); 3], Failure> {
     let network = Network::open(0, precision)?;
-    let planned = network.plan_conv2d(conv)?;
-    let len = |channels: i32, rows: i32, columns: i32| {
-        (conv.images as usize) * (channels as usize) * (rows * columns) as usize
-    };
-    let weights = (conv.in_channels * conv.kernel * conv.kernel * conv.out_channels) as usize;
-    let biases = conv.out_channels as usize;
+    let [inputs, outputs, weights, biases] = layer.lens();
     let ranges = || [0..weights, weights..weights + biases];
-    let outputs = len(conv.out_channels, conv.out_height(), conv.out_width());
-    let inputs = len(conv.in_channels, conv.height, conv.width);
     let mut parameters = network.zeros(weights + biases)?;
     let mut dparameters = network.zeros(weights + biases)?;
     let [mut input, mut dinput] = [network.zeros(inputs)?, network.zeros(inputs)?];
@@ -239,17 +326,40 @@ fn conv_times(
     network.upload(&samples(outputs), &mut doutput)?;
     network.upload(&samples(weights), &mut parameters)?;
 
-    let forward = replayed(&network, replays, || {
-        network.conv2d_forward(&planned, &parameters, ranges(), &input, &mut output)
-    })?;
-    let weight = replayed(&network, replays, || {
-        let (p, dp) = (&parameters, &mut dparameters);
-        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, None, dp)
-    })?;
-    let both = replayed(&network, replays, || {
-        let (p, dp, din) = (&parameters, &mut dparameters, Some(&mut dinput));
-        network.conv2d_backward(&planned, p, ranges(), &output, &mut doutput, din, dp)
-    })?;
+    let (p, dp) = (&parameters, &mut dparameters);
+    let (x, y, dy) = (&input, &mut output, &mut doutput);
+    let [forward, weight, both] = match layer {
+        Layer::Conv(conv) => {
+            let conv = network.plan_conv2d(conv)?;
+            [
+                replayed(&network, replays, || {
+                    network.conv2d_forward(&conv, p, ranges(), x, y)
+                })?,
+                replayed(&network, replays, || {
+                    network.conv2d_backward(&conv, p, ranges(), x, y, dy, None, dp)
+                })?,
+                replayed(&network, replays, || {
+                    let dx = Some(&mut dinput);
+                    network.conv2d_backward(&conv, p, ranges(), x, y, dy, dx, dp)
+                })?,
+            ]
+        }
+        Layer::Dense(dense) => {
+            let dense = network.plan_dense(dense)?;
+            [
+                replayed(&network, replays, || {
+                    network.dense_forward(&dense, p, ranges(), x, y)
+                })?,
+                replayed(&network, replays, || {
+                    network.dense_backward(&dense, p, ranges(), x, y, dy, None, dp)
+                })?,
+                replayed(&network, replays, || {
+                    let dx = Some(&mut dinput);
+                    network.dense_backward(&dense, p, ranges(), x, y, dy, dx, dp)
+                })?,
+            ]
+        }
+    };
     Ok([
         ("forward", forward),
         ("by weights", weight),
@@ -307,16 +417,11 @@ fn smoke() -> Result<(), Failure> {
         assert!(peak(&device, precision)?.is_some_and(|peak| peak > 0.0));
         assert!(step_time(precision, 1, 8, 2)? > 0.0);
         assert!(loss_time(precision, 2, 9, 1)? > 0.0);
-        for (_, mut conv) in layers() {
-            (conv.images, conv.height, conv.width) = (1, 4, 4);
-            (conv.in_channels, conv.out_channels) =
-                (conv.in_channels.min(8), conv.out_channels.min(8));
-            assert!(operations(&conv) > 0.0);
-            assert!(
-                conv_times(precision, conv, 1)?
-                    .iter()
-                    .all(|(_, ms)| *ms > 0.0)
-            );
+        for (_, layer) in layers() {
+            let layer = layer.small();
+            assert!(layer.operations() > 0.0);
+            let times = layer_times(precision, layer, 1)?;
+            assert!(times.iter().all(|(_, ms)| *ms > 0.0));
         }
     }
     Ok(())

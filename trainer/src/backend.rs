@@ -30,9 +30,6 @@ pub enum Error {
     /// The CUDA device failed.
     #[error(transparent)]
     Cuda(#[from] msssim_cuda::Error),
-    /// The device has no kernel for a layer.
-    #[error("a CUDA device has no {0} yet: train on the CPU, with --device cpu")]
-    NotOnCuda(&'static str),
     /// A batch has more samples than a device addresses.
     #[error(
         "a batch of {images} images of {width}x{height} needs {channels} channels for each, \
@@ -205,17 +202,18 @@ pub trait Backend: 'static {
         calls: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error>;
 
-    /// Images on the device, and the crops and coefficients of coming steps: with them a step is calls
+    /// Images on the device, and the crops, coefficients and noise of coming steps: with them a step is calls
     /// that never change, and the host need not wait for its loss.
     type Agenda;
 
-    /// Plans for up to `capacity` steps at a time, each a batch of `crops` = [crops, channels, side] and
-    /// `coefficients` numbers; `None` where batches come from the host.
+    /// Plans for up to `capacity` steps at a time, each a batch of `crops` = [crops, channels, side],
+    /// `coefficients` numbers, and `noise` ones; `None` where batches come from the host.
     fn plan_agenda(
         &self,
         capacity: usize,
         crops: [usize; 3],
         coefficients: usize,
+        noise: usize,
     ) -> Result<Option<Self::Agenda>, Error>;
 
     /// Replaces the images, of which inputs and targets are cropped, and forgets all steps. What was
@@ -223,31 +221,39 @@ pub trait Backend: 'static {
     fn show(&self, agenda: &mut Self::Agenda, inputs: &[f32], targets: &[f32])
     -> Result<(), Error>;
 
-    /// Writes the crops and coefficients of the next steps.
+    /// Writes the crops, coefficients and noise of the next steps.
     fn write_agenda(
         &self,
         agenda: &mut Self::Agenda,
         crops: &[Crop],
         coefficients: &[f32],
+        noise: &[f32],
     ) -> Result<(), Error>;
 
     /// Counts a step, once for each whose calls are made or replayed.
     fn take_step(&self, agenda: &mut Self::Agenda);
 
-    /// Cuts the batch of the next step, and copies its coefficients.
+    /// Cuts the batch of the next step, and copies its coefficients and, where it has any, its noise.
     fn begin_step(
         &self,
         agenda: &Self::Agenda,
         input: &mut Self::Buffer,
         target: &mut Self::Buffer,
         coefficients: &mut Self::Buffer,
+        noise: Option<&mut Self::Buffer>,
     ) -> Result<(), Error>;
 
-    /// Records the mean over the images of what was measured last.
-    fn end_step(&self, agenda: &Self::Agenda, measure: &Self::Measure) -> Result<(), Error>;
+    /// Records the means over the images of what was measured last and, where there are codes, of how much
+    /// they diverged.
+    fn end_step(
+        &self,
+        agenda: &Self::Agenda,
+        measure: &Self::Measure,
+        gaussian: Option<&Self::Gaussian>,
+    ) -> Result<(), Error>;
 
-    /// Waits for the device: what the steps taken have recorded.
-    fn recorded(&self, agenda: &Self::Agenda) -> Result<Vec<f64>, Error>;
+    /// Waits for the device: the measure and the divergence, else 0, that each of the steps taken has recorded.
+    fn recorded(&self, agenda: &Self::Agenda) -> Result<Vec<[f64; 2]>, Error>;
 
     /// A buffer of `len` zeros.
     fn zeros(&self, len: usize) -> Result<Self::Buffer, Error>;

@@ -24,7 +24,17 @@ pub enum DeviceName {
     Cuda,
 }
 
-/// How a CUDA device computes convolutions; everything else is single precision.
+impl DeviceName {
+    /// In words, with how it computes.
+    pub fn describe(self, precision: Precision) -> String {
+        match self {
+            Self::Cpu => "the processor's threads".to_owned(),
+            Self::Cuda => format!("a CUDA device, in {}", precision.name()),
+        }
+    }
+}
+
+/// How a CUDA device computes layers; everything else is single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

@@ -59,7 +59,7 @@ pub struct Experiment {
     pub test: Vec<PathBuf>,
     /// What trains.
     pub device: DeviceName,
-    /// How it computes convolutions; the CPU has single precision alone.
+    /// How it computes layers; the CPU has single precision alone.
     pub precision: Precision,
 }
 
@@ -175,10 +175,7 @@ impl Experiment {
             [] => "procedural images, other ones".to_owned(),
             folders => folders.iter().map(folder).collect::<Vec<_>>().join(", "),
         };
-        let trainer = match self.device {
-            DeviceName::Cpu => "the processor's threads".to_owned(),
-            DeviceName::Cuda => format!("a CUDA device, in {}", self.precision.name()),
-        };
+        let trainer = self.device.describe(self.precision);
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
             Channels::Ycbcr => "luma and colour differences together",

@@ -9,18 +9,33 @@ pub use sequence::Sequence;
 use crate::autoencoder::{self, Autoencoder};
 use crate::backend::{Backend, Error, ImageBatch};
 use crate::parameters::Layout;
+use crate::random::Random;
 use crate::srcnn;
 
 /// A network planned for batches of one shape, with the memory of its activations and, to train it, of
 /// their gradients.
 pub trait Network<B: Backend> {
-    /// Readies what changes from step to step and is not of the batch: noise, a function of `seed` and
-    /// `step`. Called before each step's calls.
+    /// How many numbers of [`noise`] a step takes.
+    fn noise_len(&self) -> usize {
+        0
+    }
+
+    /// Where a step's noise goes, if it takes any.
+    fn noise_mut(&mut self) -> Option<&mut B::Buffer> {
+        None
+    }
+
+    /// Readies what changes from step to step and is not of the batch: noise. Called before each step's calls,
+    /// unless the device copies it by itself.
     ///
     /// # Errors
     /// Those of the device.
-    fn begin_step(&mut self, _backend: &B, _seed: u64, _step: u64) -> Result<(), Error> {
-        Ok(())
+    fn begin_step(&mut self, backend: &B, seed: u64, step: u64) -> Result<(), Error> {
+        let values = noise(seed, step, self.noise_len());
+        match self.noise_mut() {
+            Some(buffer) => backend.upload(&values, buffer),
+            None => Ok(()),
+        }
     }
 
     /// Runs the network on `input`.
@@ -52,12 +67,25 @@ pub trait Network<B: Backend> {
         dparameters: &mut B::Buffer,
     ) -> Result<(), Error>;
 
+    /// The draw of its code, if it draws one.
+    fn gaussian(&self) -> Option<&B::Gaussian> {
+        None
+    }
+
+    /// What a divergence of that code adds to the loss.
+    fn penalty_of(&self, _divergence: f64) -> f64 {
+        0.0
+    }
+
     /// Waits for the device: what the network adds to the loss of the last [`Network::forward`].
     ///
     /// # Errors
     /// Those of the device.
-    fn penalty(&self, _backend: &B) -> Result<f64, Error> {
-        Ok(0.0)
+    fn penalty(&self, backend: &B) -> Result<f64, Error> {
+        match self.gaussian() {
+            Some(gaussian) => Ok(self.penalty_of(backend.divergence(gaussian)?)),
+            None => Ok(0.0),
+        }
     }
 
     /// Waits for the device: the name of the first layer whose last output holds a NaN or an infinity.
@@ -65,6 +93,12 @@ pub trait Network<B: Backend> {
     /// # Errors
     /// Those of the device.
     fn first_not_finite(&self, backend: &B) -> Result<Option<String>, Error>;
+}
+
+/// The standard normal numbers of a step.
+pub fn noise(seed: u64, step: u64, len: usize) -> Vec<f32> {
+    let mut random = Random::new(seed, "noise", step);
+    (0..len).map(|_| random.normal() as f32).collect()
 }
 
 /// A network in the numbers that its parameters' shapes follow from.
@@ -101,7 +135,7 @@ impl Architecture {
     /// Plans the network to train on a device; `kl_weight` is that of [`Autoencoder::new`].
     ///
     /// # Errors
-    /// An [`Error`] when the device lacks a layer, or the batch is empty or too large.
+    /// An [`Error`] when a layer cannot be planned, or the batch is empty or too large.
     pub fn plan<B: Backend + 'static>(
         &self,
         backend: &B,

@@ -12,10 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use configuration::{Configuration, KL_WEIGHT, Task};
 
+use rayon::prelude::*;
+
 use crate::backend::{self, Backend, Crop};
 use crate::checkpoint::{Checkpoint, CheckpointError, TrainingState};
 use crate::loss::PlannedLoss;
-use crate::network::Network;
+use crate::network::{Network, noise};
 use crate::optimizer::PlannedOptimizer;
 use crate::parameters::Parameters;
 use crate::patches::{Loader, PatchError};
@@ -281,7 +283,7 @@ impl<'b, B: Backend> Training<'b, B> {
             PlannedOptimizer::new(backend, configuration.optimizer, layout.len(), last_layer)?;
         let crops = [batch.images, batch.channels, batch.height];
         let coefficients = optimizer.coefficients(0, 0.0).len();
-        let agenda = backend.plan_agenda(AHEAD, crops, coefficients)?;
+        let agenda = backend.plan_agenda(AHEAD, crops, coefficients, network.noise_len())?;
         Ok(Self {
             agenda: agenda.map(|planned| Agenda {
                 planned,
@@ -410,16 +412,26 @@ impl<'b, B: Backend> Training<'b, B> {
                 self.optimizer.coefficients(step, factor)
             })
             .collect();
+        let seed = self.configuration.seed;
+        let noise: Vec<f32> = match self.network.noise_len() {
+            0 => Vec::new(),
+            len => coming
+                .clone()
+                .into_par_iter()
+                .flat_map_iter(|step| noise(seed, step, len))
+                .collect(),
+        };
         self.backend
-            .write_agenda(&mut agenda.planned, &crops, &coefficients)?;
+            .write_agenda(&mut agenda.planned, &crops, &coefficients, &noise)?;
         for _ in coming {
             self.queue_step()?;
         }
         let Some(agenda) = &self.agenda else {
             return Ok(());
         };
-        for measured in self.backend.recorded(&agenda.planned)? {
-            let loss = self.loss.of_measured(measured) as f32;
+        for [measured, divergence] in self.backend.recorded(&agenda.planned)? {
+            let penalty = self.network.penalty_of(divergence);
+            let loss = (self.loss.of_measured(measured) + penalty) as f32;
             if !loss.is_finite() {
                 let step = self.losses.len() as u64;
                 let origin = Origin::Unknown;
@@ -453,12 +465,13 @@ impl<'b, B: Backend> Training<'b, B> {
         };
         backend.take_step(planned);
         backend.repeat(recording, || {
-            backend.begin_step(planned, input, target, optimizer.coefficients_mut())?;
+            let (coefficients, noise) = (optimizer.coefficients_mut(), network.noise_mut());
+            backend.begin_step(planned, input, target, coefficients, noise)?;
             network.forward(*backend, parameters, input)?;
             loss.forward_backward(*backend, target, network.output(), doutput)?;
             network.backward(*backend, parameters, input, doutput, dparameters)?;
             optimizer.update(*backend, dparameters, parameters)?;
-            backend.end_step(planned, loss.measure())
+            backend.end_step(planned, loss.measure(), network.gaussian())
         })
     }
 

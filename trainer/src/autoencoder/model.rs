@@ -3,7 +3,6 @@
 use super::{Layers, Model, Shape};
 use crate::backend::{Backend, Error};
 use crate::network::{Network, Sequence};
-use crate::random::Random;
 
 /// An autoencoder planned for batches of one size.
 pub struct Autoencoder<B: Backend> {
@@ -36,7 +35,7 @@ impl<B: Backend> Autoencoder<B> {
     /// mean.
     ///
     /// # Errors
-    /// An [`Error`] when the device lacks a layer, or something is empty or too large.
+    /// An [`Error`] when a layer cannot be planned, or something is empty or too large.
     pub fn new(backend: &B, shape: Shape, images: usize, kl_weight: f64) -> Result<Self, Error> {
         let Layers {
             encoder, decoder, ..
@@ -114,14 +113,15 @@ impl<B: Backend> Autoencoder<B> {
 }
 
 impl<B: Backend> Network<B> for Autoencoder<B> {
-    fn begin_step(&mut self, backend: &B, seed: u64, step: u64) -> Result<(), Error> {
-        let Some(Draw { noise, .. }) = &mut self.draw else {
-            return Ok(());
-        };
-        let mut random = Random::new(seed, "noise", step);
-        let numbers = 0..self.images * self.shape.code_len();
-        let values: Vec<f32> = numbers.map(|_| random.normal() as f32).collect();
-        backend.upload(&values, noise)
+    fn noise_len(&self) -> usize {
+        match self.draw {
+            Some(_) => self.images * self.shape.code_len(),
+            None => 0,
+        }
+    }
+
+    fn noise_mut(&mut self) -> Option<&mut B::Buffer> {
+        self.draw.as_mut().map(|draw| &mut draw.noise)
     }
 
     fn forward(
@@ -181,11 +181,14 @@ impl<B: Backend> Network<B> for Autoencoder<B> {
         self.encoder.backward(backend, p, input, dencoded, None, dp)
     }
 
-    fn penalty(&self, backend: &B) -> Result<f64, Error> {
-        match &self.draw {
-            Some(draw) => Ok(draw.kl_weight * backend.divergence(&draw.gaussian)?),
-            None => Ok(0.0),
-        }
+    fn gaussian(&self) -> Option<&B::Gaussian> {
+        self.draw.as_ref().map(|draw| &draw.gaussian)
+    }
+
+    fn penalty_of(&self, divergence: f64) -> f64 {
+        self.draw
+            .as_ref()
+            .map_or(0.0, |draw| draw.kl_weight * divergence)
     }
 
     fn first_not_finite(&self, backend: &B) -> Result<Option<String>, Error> {

@@ -80,6 +80,7 @@ impl Backend for Cpu {
         _capacity: usize,
         _crops: [usize; 3],
         _coefficients: usize,
+        _noise: usize,
     ) -> Result<Option<Infallible>, Error> {
         Ok(None)
     }
@@ -88,7 +89,13 @@ impl Backend for Cpu {
         match *agenda {}
     }
 
-    fn write_agenda(&self, agenda: &mut Infallible, _: &[Crop], _: &[f32]) -> Result<(), Error> {
+    fn write_agenda(
+        &self,
+        agenda: &mut Infallible,
+        _: &[Crop],
+        _: &[f32],
+        _: &[f32],
+    ) -> Result<(), Error> {
         match *agenda {}
     }
 
@@ -102,15 +109,21 @@ impl Backend for Cpu {
         _: &mut Vec<f32>,
         _: &mut Vec<f32>,
         _: &mut Vec<f32>,
+        _: Option<&mut Vec<f32>>,
     ) -> Result<(), Error> {
         match *agenda {}
     }
 
-    fn end_step(&self, agenda: &Infallible, _: &CpuMeasure) -> Result<(), Error> {
+    fn end_step(
+        &self,
+        agenda: &Infallible,
+        _: &CpuMeasure,
+        _: Option<&GaussianCode>,
+    ) -> Result<(), Error> {
         match *agenda {}
     }
 
-    fn recorded(&self, agenda: &Infallible) -> Result<Vec<f64>, Error> {
+    fn recorded(&self, agenda: &Infallible) -> Result<Vec<[f64; 2]>, Error> {
         match *agenda {}
     }
 

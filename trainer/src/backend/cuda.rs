@@ -4,11 +4,10 @@
 
 use msssim_cpu::layers::Padding;
 use msssim_cuda::network::{
-    Adam, Agenda, Buffer, Comparison, Conv, Convolution, Measure, Network, Precision,
+    Adam, Agenda, Buffer, Comparison, Conv, Convolution, Dense, DenseLayer, GaussianCode, Measure,
+    Network, Precision,
 };
 use msssim_cuda::{Params, ProbeError, Size, network};
-
-use std::convert::Infallible;
 
 use super::{Activation, AdamConstants, Backend, Crop, Error, ImageBatch, Layer, Operation};
 
@@ -18,7 +17,7 @@ pub struct Cuda {
 }
 
 impl Cuda {
-    /// The first device, with convolutions of some precision.
+    /// The first device, with layers of some precision.
     ///
     /// # Errors
     /// What is missing for one.
@@ -34,11 +33,18 @@ impl Cuda {
     }
 }
 
-/// A planned convolution, and the layer that it is.
+/// A planned layer, and where its parameters lie.
 #[derive(Debug)]
 pub struct CudaLayer {
-    conv: Convolution,
+    linear: Linear,
     layer: Layer,
+}
+
+#[derive(Debug)]
+enum Linear {
+    /// A transposed one too.
+    Conv(Box<Convolution>),
+    Dense(Box<DenseLayer>),
 }
 
 /// What has become of a step's calls.
@@ -52,7 +58,7 @@ pub enum Recording {
 impl Backend for Cuda {
     type Buffer = Buffer;
     type Layer = CudaLayer;
-    type Gaussian = Infallible;
+    type Gaussian = GaussianCode;
     type Measure = Measure;
     type Recording = Recording;
 
@@ -83,8 +89,11 @@ impl Backend for Cuda {
         capacity: usize,
         crops: [usize; 3],
         coefficients: usize,
+        noise: usize,
     ) -> Result<Option<Agenda>, Error> {
-        let agenda = self.network.plan_agenda(capacity, crops, coefficients)?;
+        let agenda = self
+            .network
+            .plan_agenda(capacity, crops, coefficients, noise)?;
         Ok(Some(agenda))
     }
 
@@ -97,6 +106,7 @@ impl Backend for Cuda {
         agenda: &mut Agenda,
         crops: &[Crop],
         coefficients: &[f32],
+        noise: &[f32],
     ) -> Result<(), Error> {
         // What does not fit 32 bits is refused with the crops that leave their images.
         let int = |n: usize| i32::try_from(n).unwrap_or(-1);
@@ -109,7 +119,9 @@ impl Backend for Cuda {
                 symmetry: crop.symmetry.into(),
             })
             .collect();
-        Ok(self.network.write_agenda(agenda, &crops, coefficients)?)
+        Ok(self
+            .network
+            .write_agenda(agenda, &crops, coefficients, noise)?)
     }
 
     fn take_step(&self, agenda: &mut Agenda) {
@@ -122,17 +134,23 @@ impl Backend for Cuda {
         input: &mut Buffer,
         target: &mut Buffer,
         coefficients: &mut Buffer,
+        noise: Option<&mut Buffer>,
     ) -> Result<(), Error> {
         Ok(self
             .network
-            .begin_step(agenda, [input, target], coefficients)?)
+            .begin_step(agenda, [input, target], coefficients, noise)?)
     }
 
-    fn end_step(&self, agenda: &Agenda, measure: &Measure) -> Result<(), Error> {
-        Ok(self.network.end_step(agenda, measure)?)
+    fn end_step(
+        &self,
+        agenda: &Agenda,
+        measure: &Measure,
+        gaussian: Option<&GaussianCode>,
+    ) -> Result<(), Error> {
+        Ok(self.network.end_step(agenda, measure, gaussian)?)
     }
 
-    fn recorded(&self, agenda: &Agenda) -> Result<Vec<f64>, Error> {
+    fn recorded(&self, agenda: &Agenda) -> Result<Vec<[f64; 2]>, Error> {
         Ok(self.network.recorded(agenda)?)
     }
 
@@ -149,99 +167,113 @@ impl Backend for Cuda {
     }
 
     fn plan_layer(&self, layer: &Layer) -> Result<CudaLayer, Error> {
-        let shape = match layer.operation {
-            Operation::Conv2d(shape) => shape,
-            Operation::ConvTranspose2d(_) => {
-                return Err(Error::NotOnCuda("transposed convolution"));
-            }
-            Operation::Dense(_) => return Err(Error::NotOnCuda("dense layer")),
-        };
-        if layer.activation == Activation::Sigmoid {
-            return Err(Error::NotOnCuda("sigmoid"));
-        }
         // Too large for 32 bits is too large for the kernels, and is refused as any other such shape.
         let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-        let conv = self.network.plan_conv2d(Conv {
-            images: int(shape.batch),
-            in_channels: int(shape.in_channels),
-            out_channels: int(shape.out_channels),
-            height: int(shape.height),
-            width: int(shape.width),
-            kernel: int(shape.kernel),
-            stride: int(shape.stride),
-            replicate: shape.padding == Padding::Replicate,
-            relu: layer.activation == Activation::Relu,
-        })?;
+        let activation = match layer.activation {
+            Activation::Identity => network::Activation::Identity,
+            Activation::Relu => network::Activation::Relu,
+            Activation::Sigmoid => network::Activation::Sigmoid,
+        };
+        let linear = match layer.operation {
+            Operation::Conv2d(shape) | Operation::ConvTranspose2d(shape) => {
+                Linear::Conv(Box::new(self.network.plan_conv2d(Conv {
+                    images: int(shape.batch),
+                    in_channels: int(shape.in_channels),
+                    out_channels: int(shape.out_channels),
+                    height: int(shape.height),
+                    width: int(shape.width),
+                    kernel: int(shape.kernel),
+                    stride: int(shape.stride),
+                    replicate: shape.padding == Padding::Replicate,
+                    transposed: matches!(layer.operation, Operation::ConvTranspose2d(_)),
+                    activation,
+                })?))
+            }
+            Operation::Dense(shape) => Linear::Dense(Box::new(self.network.plan_dense(Dense {
+                images: int(shape.batch),
+                inputs: int(shape.inputs),
+                outputs: int(shape.outputs),
+                activation,
+            })?)),
+        };
         Ok(CudaLayer {
-            conv,
+            linear,
             layer: layer.clone(),
         })
     }
 
     fn layer_forward(
         &self,
-        conv: &mut CudaLayer,
+        CudaLayer { linear, layer }: &mut CudaLayer,
         parameters: &Buffer,
         input: &Buffer,
         output: &mut Buffer,
     ) -> Result<(), Error> {
-        let ranges = [conv.layer.weight.clone(), conv.layer.bias.clone()];
-        Ok(self
-            .network
-            .conv2d_forward(&conv.conv, parameters, ranges, input, output)?)
+        let (network, p) = (&self.network, parameters);
+        let ranges = [layer.weight.clone(), layer.bias.clone()];
+        match linear {
+            Linear::Conv(conv) => network.conv2d_forward(conv, p, ranges, input, output)?,
+            Linear::Dense(dense) => network.dense_forward(dense, p, ranges, input, output)?,
+        }
+        Ok(())
     }
 
     fn layer_backward(
         &self,
-        conv: &mut CudaLayer,
+        CudaLayer { linear, layer }: &mut CudaLayer,
         parameters: &Buffer,
-        // The plan kept it.
-        _input: &Buffer,
+        input: &Buffer,
         output: &Buffer,
         doutput: &mut Buffer,
         dinput: Option<&mut Buffer>,
         dparameters: &mut Buffer,
     ) -> Result<(), Error> {
-        let ranges = [conv.layer.weight.clone(), conv.layer.bias.clone()];
-        Ok(self.network.conv2d_backward(
-            &conv.conv,
-            parameters,
-            ranges,
-            output,
-            doutput,
-            dinput,
-            dparameters,
-        )?)
+        let (network, p, dp) = (&self.network, parameters, dparameters);
+        let ranges = [layer.weight.clone(), layer.bias.clone()];
+        match linear {
+            Linear::Conv(conv) => {
+                network.conv2d_backward(conv, p, ranges, input, output, doutput, dinput, dp)?;
+            }
+            Linear::Dense(dense) => {
+                network.dense_backward(dense, p, ranges, input, output, doutput, dinput, dp)?;
+            }
+        }
+        Ok(())
     }
 
-    fn plan_gaussian(&self, _images: usize, _code: usize) -> Result<Infallible, Error> {
-        Err(Error::NotOnCuda("Gaussian code"))
+    fn plan_gaussian(&self, images: usize, code: usize) -> Result<GaussianCode, Error> {
+        Ok(self.network.plan_gaussian(images, code)?)
     }
 
     fn gaussian_forward(
         &self,
-        gaussian: &mut Infallible,
-        _: &Buffer,
-        _: &Buffer,
-        _: &mut Buffer,
+        gaussian: &mut GaussianCode,
+        moments: &Buffer,
+        noise: &Buffer,
+        code: &mut Buffer,
     ) -> Result<(), Error> {
-        match *gaussian {}
+        Ok(self
+            .network
+            .gaussian_forward(gaussian, moments, noise, code)?)
     }
 
     fn gaussian_backward(
         &self,
-        gaussian: &mut Infallible,
-        _: &Buffer,
-        _: &Buffer,
-        _: f32,
-        _: &Buffer,
-        _: &mut Buffer,
+        gaussian: &mut GaussianCode,
+        moments: &Buffer,
+        noise: &Buffer,
+        factor: f32,
+        dcode: &Buffer,
+        dmoments: &mut Buffer,
     ) -> Result<(), Error> {
-        match *gaussian {}
+        Ok(self
+            .network
+            .gaussian_backward(gaussian, moments, noise, factor, dcode, dmoments)?)
     }
 
-    fn divergence(&self, gaussian: &Infallible) -> Result<f64, Error> {
-        match *gaussian {}
+    fn divergence(&self, gaussian: &GaussianCode) -> Result<f64, Error> {
+        let of_images = self.network.divergences(gaussian)?;
+        Ok(of_images.iter().sum::<f64>() / of_images.len() as f64)
     }
 
     fn plan_measure(&self, measure: super::Measure, batch: ImageBatch) -> Result<Measure, Error> {

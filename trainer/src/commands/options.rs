@@ -45,7 +45,7 @@ pub(super) struct ExperimentOptions {
     /// What trains [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
-    /// How a CUDA device computes convolutions [default: f32]
+    /// How a CUDA device computes layers [default: f32]
     #[arg(long, value_enum)]
     precision: Option<Precision>,
 }

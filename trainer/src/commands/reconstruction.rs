@@ -16,7 +16,7 @@ use super::train::{Job, Trained, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{Model, reconstruct};
 use crate::backend::cpu::Cpu;
-use crate::device::{Choice, DeviceName};
+use crate::device::{Choice, Precision};
 use crate::experiment::reconstruction::{Data, RATES, Reconstruction, START_RATE};
 use crate::loss::{Loss, PlannedLoss};
 use crate::parameters::Parameters;
@@ -69,6 +69,9 @@ pub(super) struct ReconstructionOptions {
     /// What trains [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
+    /// How a CUDA device computes layers [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
 }
 
 impl ReconstructionOptions {
@@ -96,7 +99,7 @@ impl ReconstructionOptions {
                 test.to_vec()
             },
             device: self.device.map_or(known.device, resolved),
-            precision: known.precision,
+            precision: self.precision.unwrap_or(known.precision),
         }
     }
 
@@ -121,9 +124,6 @@ fn check(experiment: &Reconstruction) -> Result<(), Failure> {
     check_training(experiment.steps, experiment.batch, experiment.learning_rate)?;
     if !(experiment.kl_weight >= 0.0 && experiment.kl_weight.is_finite()) {
         return refuse("kl-weight", "at least 0");
-    }
-    if experiment.device == DeviceName::Cuda {
-        return Err(crate::backend::Error::NotOnCuda("autoencoder").into());
     }
     check_device(experiment.device, experiment.precision)
 }
@@ -328,10 +328,11 @@ fn validate(
 mod tests {
     use super::*;
     use crate::commands::run_options::tests::stated_defaults;
+    use crate::device::DeviceName;
 
     #[test]
     fn stated_defaults_are_the_defaults() {
-        let options: ReconstructionOptions = stated_defaults(9);
+        let options: ReconstructionOptions = stated_defaults(10);
         let defaults = Reconstruction::default();
         let other = Reconstruction {
             seed: 0,
@@ -343,6 +344,7 @@ mod tests {
             side: 0,
             kl_weight: 0.0,
             device: DeviceName::Cuda,
+            precision: Precision::Bf16,
             ..defaults.clone()
         };
         assert_eq!(options.over(&other, &[]), defaults);

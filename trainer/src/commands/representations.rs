@@ -17,7 +17,7 @@ use super::train::{Job, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{features, reconstruct};
 use crate::backend::cpu::Cpu;
-use crate::device::{Choice, DeviceName};
+use crate::device::{Choice, Precision};
 use crate::experiment::representations::{Data, Representations};
 use crate::loss::Loss;
 use crate::patches::Source;
@@ -70,6 +70,9 @@ pub(super) struct RepresentationOptions {
     /// What trains [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
+    /// How a CUDA device computes layers [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
 }
 
 impl RepresentationOptions {
@@ -96,7 +99,7 @@ impl RepresentationOptions {
             train: self.train.clone().or(known.train),
             test: self.test.clone().or(known.test),
             device: self.device.map_or(known.device, resolved),
-            precision: known.precision,
+            precision: self.precision.unwrap_or(known.precision),
         }
     }
 }
@@ -129,9 +132,6 @@ fn check(experiment: &Representations) -> Result<(), Failure> {
             "test",
             "given with --train: the built-in faces are of other people",
         );
-    }
-    if experiment.device == DeviceName::Cuda {
-        return Err(crate::backend::Error::NotOnCuda("autoencoder").into());
     }
     check_device(experiment.device, experiment.precision)
 }
@@ -312,10 +312,11 @@ fn in_unit_range(samples: &[u8]) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::commands::run_options::tests::stated_defaults;
+    use crate::device::DeviceName;
 
     #[test]
     fn stated_defaults_are_the_defaults() {
-        let options: RepresentationOptions = stated_defaults(8);
+        let options: RepresentationOptions = stated_defaults(9);
         let defaults = Representations::default();
         let other = Representations {
             seed: 0,
@@ -326,6 +327,7 @@ mod tests {
             bottleneck: 0,
             learning_rate: 0.0,
             device: DeviceName::Cuda,
+            precision: Precision::Bf16,
             ..defaults.clone()
         };
         assert_eq!(options.over(&other), defaults);

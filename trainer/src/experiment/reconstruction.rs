@@ -63,7 +63,7 @@ pub struct Reconstruction {
     pub test: Vec<PathBuf>,
     /// What trains.
     pub device: DeviceName,
-    /// How it computes convolutions; the CPU has single precision alone.
+    /// How it computes layers; the CPU has single precision alone.
     pub precision: Precision,
 }
 
@@ -212,6 +212,7 @@ impl Reconstruction {
                 "Adam, its rate rising over 2 % of the steps, then falling to 0 along a cosine"
                     .into(),
             ),
+            ("trained by", self.device.describe(self.precision)),
             ("seed", self.seed.to_string()),
         ];
         if self.model == Model::ElVae {

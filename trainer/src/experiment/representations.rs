@@ -46,7 +46,7 @@ pub struct Representations {
     pub test: Option<PathBuf>,
     /// What trains.
     pub device: DeviceName,
-    /// How it computes convolutions; the CPU has single precision alone.
+    /// How it computes layers; the CPU has single precision alone.
     pub precision: Precision,
 }
 
@@ -186,6 +186,7 @@ impl Representations {
                     self.learning_rate
                 ),
             ),
+            ("trained by", self.device.describe(self.precision)),
             ("seed", self.seed.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

@@ -18,7 +18,7 @@ impl<B: Backend> Sequence<B> {
     /// Plans `layers`, at least one.
     ///
     /// # Errors
-    /// An [`Error`] when the device lacks one of them, or something is empty or too large.
+    /// An [`Error`] when one of them cannot be planned, or something is empty or too large.
     ///
     /// # Panics
     /// If there is no layer.
