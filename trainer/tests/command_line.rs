@@ -466,11 +466,6 @@ fn autoencoders_that_cannot_be_trained_are_named() {
     }
     let line = reproduce(&["--model", "fc", "--bottleneck", "0"]);
     assert!(line.contains("--bottleneck must be 1"), "{line}");
-    let line = reproduce(&["--device", "cuda"]);
-    assert!(
-        line.contains("CUDA device has no autoencoder yet"),
-        "{line}"
-    );
     let small = images(&[20, 8]);
     let line = reproduce(&["--side", "12", "--test", text(small.path())]);
     assert!(line.contains("1.png") && line.contains("12 x 12"), "{line}");
