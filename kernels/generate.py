@@ -12,8 +12,10 @@ Both compilers come from PyPI by name and version into target/kernel-tools; wher
 installed the script prints `skipped: ...` and succeeds. No GPU, driver or CUDA toolkit is used.
 """
 
+import concurrent.futures
 import ctypes
 import hashlib
+import os
 import pathlib
 import re
 import subprocess
@@ -31,8 +33,13 @@ OPTIONS = ["--gpu-architecture=compute_80", "-std=c++17", "-fmad=false"]
 VERSION = (".version 8.4", ".version 7.0")
 ARCHITECTURES = ["sm_80", "sm_90", "sm_100", "sm_120"]
 # Registers: blocks of 128 threads, of which a multiprocessor's 65536 then hold enough to hide latency.
-BUDGETS = {"statistics": 104, "terms": 112, "gradient": 128, "weighted": 184, "combine": 64, "finish": 32, "rise": 64, "total": 64, "descend": 48, "conv": 200, "pack": 48, "packed": 128, "dense": 208, "add": 40, "fold": 40, "pad": 40, "squared": 40, "absolute": 40, "blend": 40, "output": 40, "gaussian": 64, "adam": 32, "sgd": 32, "begin": 40, "end": 40,
-           "load": 40, "halve": 64, "windows": 128, "slopes": 128, "spread": 128, "pool": 128}
+BUDGETS = {
+    "statistics": 104, "terms": 112, "gradient": 128, "weighted": 184, "combine": 64, "finish": 32,
+    "rise": 64, "total": 64, "descend": 48, "conv": 200, "pack": 48, "packed": 128, "dense": 208, "add": 40,
+    "fold": 40, "pad": 40, "squared": 40, "absolute": 40, "blend": 40, "output": 40, "gaussian": 64,
+    "adam": 32, "sgd": 32, "begin": 40, "end": 40, "load": 40, "halve": 64, "windows": 128, "slopes": 128,
+    "spread": 128, "pool": 128,
+}
 
 
 def install(requirement):
@@ -120,28 +127,33 @@ def assemble():
     if folder is None:
         return
     ptxas = folder / "cuda_nvcc" / "bin" / "ptxas"
+    jobs = [(ptx, architecture) for ptx in sorted((HERE / "ptx").glob("*.ptx")) for architecture in ARCHITECTURES]
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def run(job):
+            ptx, architecture = job
+            out = f"{scratch}/{ptx.stem}-{architecture}.cubin"
+            return subprocess.run([ptxas, "-v", f"-arch={architecture}", ptx, "-o", out], capture_output=True, text=True)
+
+        reports = list(pool.map(run, jobs))
     faults, rows = [], {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for ptx in sorted((HERE / "ptx").glob("*.ptx")):
-            for architecture in ARCHITECTURES:
-                command = [ptxas, "-v", f"-arch={architecture}", ptx, "-o", f"{scratch}/out.cubin"]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode:
-                    sys.exit(done.stderr)
+    for (_, architecture), done in zip(jobs, reports):
+        if done.returncode:
+            sys.exit(done.stderr)
+        kernel = None
+        for line in done.stderr.splitlines():
+            if match := re.search(r"Compiling entry function '(\w+)'", line):
+                kernel = match[1]
+            elif match := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores", line):
+                if kernel and (int(match[1]) or int(match[2])):
+                    faults.append(f"{kernel} on {architecture}: {match[0]}")
+            elif match := re.search(r"Used (\d+) registers", line):
+                registers = int(match[1])
+                shared = re.search(r"(\d+) bytes smem", line)
+                rows.setdefault(kernel, []).append((registers, int(shared[1]) if shared else 0))
+                if registers > BUDGETS[kernel.split("_")[0]]:
+                    faults.append(f"{kernel} on {architecture}: {registers} registers")
                 kernel = None
-                for line in done.stderr.splitlines():
-                    if match := re.search(r"Compiling entry function '(\w+)'", line):
-                        kernel = match[1]
-                    elif match := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores", line):
-                        if kernel and (int(match[1]) or int(match[2])):
-                            faults.append(f"{kernel} on {architecture}: {match[0]}")
-                    elif match := re.search(r"Used (\d+) registers", line):
-                        registers = int(match[1])
-                        shared = re.search(r"(\d+) bytes smem", line)
-                        rows.setdefault(kernel, []).append((registers, int(shared[1]) if shared else 0))
-                        if registers > BUDGETS[kernel.split("_")[0]]:
-                            faults.append(f"{kernel} on {architecture}: {registers} registers")
-                        kernel = None
     print(f"| kernel | registers on {', '.join(ARCHITECTURES)} | shared memory |")
     for kernel, measured in sorted(rows.items()):
         print(f"| `{kernel}` | {', '.join(str(r) for r, _ in measured)} | {measured[0][1]} |")
