@@ -21,7 +21,7 @@ use cudarc::driver::sys::{
 };
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaGraph, CudaModule, CudaSlice, CudaStream, CudaView, CudaViewMut,
-    DevicePtr, DevicePtrMut, DriverError, LaunchConfig,
+    DevicePtr, DevicePtrMut, DeviceRepr, DriverError, LaunchConfig,
 };
 use cudarc::nvrtc::Ptx;
 use msssim_kernels::general::GeneralPlan;
@@ -72,7 +72,10 @@ pub(crate) fn allocate_zeros(
 }
 
 /// Device memory that holds `values`.
-pub(crate) fn upload(stream: &Arc<CudaStream>, values: &[f32]) -> Result<CudaSlice<f32>, Error> {
+pub(crate) fn upload<T: DeviceRepr>(
+    stream: &Arc<CudaStream>,
+    values: &[T],
+) -> Result<CudaSlice<T>, Error> {
     let there = stream.clone_htod(values);
     there.map_err(|error| exhausted(stream, size_of_val(values), error))
 }

@@ -5,6 +5,7 @@
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use msssim_cuda::network::{Activation, Comparison, Conv, Network, Precision};
 use msssim_cuda::{Device, Error, MsSsim, Params, Pass, Plane, ProbeError, Size, Version};
 use msssim_emulated_libcuda::{Emulator, Idle, Setting};
 
@@ -260,4 +261,47 @@ fn too_little_memory_later() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn too_little_memory_for_a_network() {
+    let emulator = alone();
+    let network = Network::open(0, Precision::F32).expect("a device");
+    let conv = Conv {
+        images: 2,
+        in_channels: 1,
+        out_channels: 2,
+        height: 8,
+        width: 8,
+        kernel: 5,
+        stride: 2,
+        replicate: false,
+        transposed: false,
+        activation: Activation::Relu,
+    };
+    let size = Size {
+        width: 8,
+        height: 8,
+    };
+    let comparison = Comparison::MsSsim(Params::SNELL_2017);
+    let mut refusals = 0;
+    for memory in (1..).map(|kilobytes| kilobytes << 10) {
+        emulator.set(Setting::Memory, memory);
+        let plan = || {
+            let conv = network.plan_conv2d(conv)?;
+            let measure = network.plan_measure(comparison, 2, 1, size)?;
+            let agenda = network.plan_agenda(64, [2, 1, 8], 3, 16)?;
+            Ok((conv, measure, agenda))
+        };
+        match plan() {
+            Ok(_) => break,
+            Err(Error::OutOfMemory { asked, free }) => {
+                assert!(free < asked && free as i64 <= memory, "{asked} {free}");
+            }
+            Err(other) => panic!("{memory} bytes: {other}"),
+        }
+        refusals += 1;
+        assert!(refusals < 1000, "{memory} bytes are not enough");
+    }
+    assert!(refusals > 10, "{refusals}");
 }

@@ -8,7 +8,7 @@ use msssim_kernels::network::Crop;
 
 use super::{Buffer, GaussianCode, Measure, Network};
 use crate::driver::network::{Part, PlannedAgenda};
-use crate::driver::with_view;
+use crate::driver::{upload, with_view};
 use crate::error::Error;
 
 /// Images in device memory, the crops, coefficients and noise of coming steps, and the record of their
@@ -58,8 +58,8 @@ impl Network {
             capacity,
             bicubic: self.zeros(1)?,
             truth: self.zeros(1)?,
-            step: Rc::new(self.stream.clone_htod(&[0, 0])?),
-            crops: Rc::new(self.stream.clone_htod(&vec![0i32; 4 * batch * capacity])?),
+            step: Rc::new(upload(&self.stream, &[0, 0])?),
+            crops: Rc::new(upload(&self.stream, &vec![0i32; 4 * batch * capacity])?),
             table: self.zeros(coefficients * capacity)?,
             noises: self.zeros((noise * capacity).max(1))?,
             record: self.zeros(4 * capacity)?,

@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, DevicePtr};
 
 use super::Network;
 use crate::driver::network::Part;
-use crate::driver::{allocate_zeros, with_view};
+use crate::driver::{allocate_zeros, upload, with_view};
 use crate::error::Error;
 
 /// Numbers in device memory.
@@ -97,7 +97,7 @@ impl Network {
 
     /// A table of integers on the device.
     pub(super) fn table(&self, numbers: &[i32]) -> Result<Rc<CudaSlice<i32>>, Error> {
-        Ok(Rc::new(self.stream.clone_htod(numbers)?))
+        Ok(Rc::new(upload(&self.stream, numbers)?))
     }
 
     pub(super) fn integers(&self, table: &Rc<CudaSlice<i32>>) -> Part {

@@ -7,7 +7,7 @@ use cudarc::driver::CudaSlice;
 use msssim_core::{Params, Size};
 
 use super::{Buffer, Network};
-use crate::driver::with_view;
+use crate::driver::{upload, with_view};
 use crate::error::Error;
 use crate::images::{Images, ImagesMut};
 use crate::metric::{MsSsim, Pass, Workspace};
@@ -118,7 +118,7 @@ impl Network {
                 Kind::MsSsim(Box::new(RefCell::new(Scoring {
                     metric,
                     workspace,
-                    upstream: stream.clone_htod(&vec![0.0f32; images])?,
+                    upstream: upload(stream, &vec![0.0f32; images])?,
                     factor: 0.0,
                     blend,
                 })))
