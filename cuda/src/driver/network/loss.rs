@@ -5,6 +5,19 @@ use cudarc::driver::{CudaStream, DriverError, PushKernelArg};
 use super::{NetworkKernels, Part};
 use crate::driver::threads;
 
+/// How many images, and samples of each.
+fn shape(reference: Part, distorted: Part, means: Part, gradient: Part) -> [i32; 2] {
+    let images = means.len / 2;
+    distorted.require("distorted", reference.len);
+    gradient.require("gradient", reference.len);
+    assert!(
+        reference.len.is_multiple_of(images),
+        "{} samples are not {images} images",
+        reference.len
+    );
+    [images as i32, (reference.len / images) as i32]
+}
+
 impl NetworkKernels {
     /// `squared_error` or `absolute_error` of images; `means` has a double for each, counted as two.
     pub(crate) fn error(
@@ -16,15 +29,7 @@ impl NetworkKernels {
         means: Part,
         gradient: Part,
     ) -> Result<(), DriverError> {
-        let images = means.len / 2;
-        distorted.require("distorted", reference.len);
-        gradient.require("gradient", reference.len);
-        let samples = (reference.len / images) as i32;
-        assert!(
-            reference.len.is_multiple_of(images),
-            "{} samples are not {images} images",
-            reference.len
-        );
+        let [images, samples] = shape(reference, distorted, means, gradient);
         let kernel = if squared {
             &self.squared_error
         } else {
@@ -49,10 +54,7 @@ impl NetworkKernels {
         means: Part,
         gradient: Part,
     ) -> Result<(), DriverError> {
-        let images = means.len / 2;
-        distorted.require("distorted", reference.len);
-        gradient.require("gradient", reference.len);
-        let samples = (reference.len / images) as i32;
+        let [images, samples] = shape(reference, distorted, means, gradient);
         let mut arguments = stream.launch_builder(&self.blend_error);
         arguments.arg(&samples).arg(&factor);
         arguments.arg(&score_weight).arg(&error_weight);
