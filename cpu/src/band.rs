@@ -227,13 +227,13 @@ impl Job<'_> {
                 while first < end {
                     let count = Forward::ROWS.min(end - first);
                     let until = first + count + REACH;
-                    loader.load(kernel, ring(Forward::ROWS), until);
+                    loader.load::<{ ring(Forward::ROWS) }>(kernel, until);
                     loader.look_ahead(Forward::ROWS);
                     token.run(Forward {
                         scale: &self.scale,
                         rows: self.block(count, first / Forward::ROWS),
                         memory: kernel,
-                        ahead: &loader.ahead,
+                        ahead: &mut loader.ahead,
                         sums: units,
                     });
                     if let Some(sums) = sums.next() {
@@ -265,14 +265,14 @@ impl Job<'_> {
                 while first < end {
                     let count = Backward::ROWS.min(map.height.saturating_sub(first));
                     let until = (first + Backward::ROWS + REACH).min(height);
-                    loader.load(kernel, ring(Backward::ROWS), until);
+                    loader.load::<{ ring(Backward::ROWS) }>(kernel, until);
                     loader.look_ahead(Backward::ROWS);
                     let counts = first >= band.rows.start;
                     token.run(Backward {
                         scale: &self.scale,
                         rows: self.block(count, first / Backward::ROWS),
                         memory: kernel,
-                        ahead: &loader.ahead,
+                        ahead: &mut loader.ahead,
                         sums: units,
                         gradient: counts.then_some(&mut *gradient_lines),
                     });
@@ -385,8 +385,8 @@ impl Loader<'_, '_> {
         }
     }
 
-    /// Loads all rows before `end` into a ring of as many.
-    fn load(&mut self, memory: &mut Memory, ring: usize, end: usize) {
+    /// Loads all rows before `end` into a ring of `RING`.
+    fn load<const RING: usize>(&mut self, memory: &mut Memory, end: usize) {
         let Job {
             layout,
             constants,
@@ -420,10 +420,9 @@ impl Loader<'_, '_> {
                 extend_line(border, RADIUS, s);
                 extend_line(border, RADIUS, d);
             }
-            token.run(Load {
+            token.run(Load::<'_, RING> {
                 segment: layout.segment,
-                ring,
-                row: self.next % ring,
+                row: self.next,
                 sum,
                 difference,
                 samples: &mut memory.samples,

@@ -128,36 +128,49 @@ macro_rules! vector {
 /// Rows of memory that will be needed soon.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ahead {
+    /// What has not been asked for.
     rows: Vec<Range<*const u8>>,
+    /// Bytes of the longest row.
+    longest: usize,
 }
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 impl Ahead {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
+        self.longest = 0;
     }
 
     pub(crate) fn add<T>(&mut self, row: &[T]) {
         let Range { start, end } = row.as_ptr_range();
+        self.longest = self.longest.max(size_of_val(row));
         self.rows.push(start.cast()..end.cast());
     }
 
-    /// Asks for part `part` of `parts` of every row to be brought into the second-level cache; the first-level one
-    /// has no room for what is not needed yet.
+    /// Bytes of every row to ask for at a time, for all to be asked for in `times`.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, part: usize, parts: usize) {
-        #[cfg(target_arch = "x86_64")]
-        let [from, to] = [part, part + 1].map(|part| (part << 16) / parts);
-        #[cfg(target_arch = "x86_64")]
-        for row in &self.rows {
-            use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            let lines = (row.end as usize - row.start as usize) / 64;
-            for line in (lines * from) >> 16..(lines * to) >> 16 {
-                // SAFETY: a hint, which reads nothing and may have any address.
-                unsafe { _mm_prefetch::<_MM_HINT_T1>(row.start.wrapping_add(64 * line).cast()) };
+    pub(crate) fn share(&self, times: usize) -> usize {
+        self.longest.div_ceil(times).next_multiple_of(LINE)
+    }
+
+    /// Asks for the next `share` of every row to be brought into the second-level cache; the first-level one has no
+    /// room for what is not needed yet. All rows go on together: their memory can then work side by side.
+    #[inline(always)]
+    pub(crate) fn prefetch(&mut self, share: usize) {
+        for row in &mut self.rows {
+            let until = row.end.min(row.start.wrapping_add(share));
+            while row.start < until {
+                #[cfg(target_arch = "x86_64")]
+                {
+                    use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                    // SAFETY: a hint, which reads nothing and may have any address.
+                    unsafe { _mm_prefetch::<_MM_HINT_T1>(row.start.cast()) };
+                }
+                row.start = row.start.wrapping_add(LINE);
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (part, parts);
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Backward<'a> {
     pub(crate) rows: Rows,
     pub(crate) memory: &'a mut Memory,
     /// What the next block takes.
-    pub(crate) ahead: &'a Ahead,
+    pub(crate) ahead: &'a mut Ahead,
     /// As [`super::Forward::sums`].
     pub(crate) sums: &'a mut [[Units; 2]],
     /// The gradient's rows, each a line of all lanes' segments, one after the other; `None` where nobody needs them
@@ -79,6 +79,7 @@ impl Task for Backward<'_> {
         let [.., newest] = spread_starts;
 
         let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
+        let share = self.ahead.share(segment / COLUMNS);
         let mut at = 0;
         // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an
         // image's first.
@@ -93,7 +94,7 @@ impl Task for Backward<'_> {
             }
         }
         while at < segment + late {
-            self.ahead.prefetch(at / COLUMNS, segment / COLUMNS);
+            self.ahead.prefetch(share);
             if at >= segment {
                 repeat!(c, COLUMNS, {
                     let first = &first_slopes[(at - segment + c) * MAPS * R..][..MAPS * R];
@@ -107,7 +108,7 @@ impl Task for Backward<'_> {
                 if count > 0 {
                     columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
                     let windows = &windows[at..at + COLUMNS];
-                    let columns = last_columns(columns.columns, at, 4 * R);
+                    let columns = columns.span::<R>(segment, at);
                     horizontal(&products, &columns, 4 * R, sums);
                     for (row, tally) in tallies[..count].iter_mut().enumerate() {
                         repeat!(c, COLUMNS, {

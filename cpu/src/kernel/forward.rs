@@ -3,7 +3,7 @@
 use msssim_core::ssim::{contrast_structure, luminance};
 use msssim_core::sum::Units;
 
-use super::passes::{Columns, horizontal, last_columns, moments};
+use super::passes::{Columns, horizontal, moments};
 use super::{COLUMNS, Memory, REACH, Rows, Scale, Tally, repeat, ring, write_units};
 use crate::dispatch::Task;
 use crate::lanes::{Ahead, Lanes};
@@ -20,7 +20,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) rows: Rows,
     pub(crate) memory: &'a mut Memory,
     /// What the next block takes.
-    pub(crate) ahead: &'a Ahead,
+    pub(crate) ahead: &'a mut Ahead,
     /// For each row, of each image: sums of `cs`, and of `l cs` where there is luminance.
     pub(crate) sums: &'a mut [[Units; 2]],
 }
@@ -52,12 +52,13 @@ impl Task for Forward<'_> {
         let windows: &[L] = L::vectors(&mut self.memory.windows);
 
         let mut tallies: [Tally<L>; R] = [[[L::splat(0.0); 3]; 2]; R];
+        let share = self.ahead.share(rows.end() / COLUMNS);
         let mut at = 0;
         while at < rows.end() {
-            self.ahead.prefetch(at / COLUMNS, segment / COLUMNS);
+            self.ahead.prefetch(share);
             columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
             let windows = &windows[at..at + COLUMNS];
-            let columns = last_columns(columns.columns, at, 4 * R);
+            let columns = columns.span::<R>(segment, at);
             horizontal(&products, &columns, 4 * R, sums);
             for (row, tally) in tallies[..rows.count].iter_mut().enumerate() {
                 repeat!(c, COLUMNS, {

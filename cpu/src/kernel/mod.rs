@@ -201,33 +201,30 @@ fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) 
     }
 }
 
-/// Puts a line of `s` and one of `d` into the columns of samples of a block.
-pub(crate) struct Load<'a> {
+/// Puts a line of `s` and one of `d` into the columns of samples of a block, a [`ring`] of `RING` rows.
+pub(crate) struct Load<'a, const RING: usize> {
     pub(crate) segment: usize,
-    /// Rows of the [`ring`].
-    pub(crate) ring: usize,
-    /// Which of them it is.
+    /// The row; it takes the place of the one `RING` before.
     pub(crate) row: usize,
     pub(crate) sum: &'a [f32],
     pub(crate) difference: &'a [f32],
     pub(crate) samples: &'a mut [Block],
 }
 
-impl Task for Load<'_> {
+impl<const RING: usize> Task for Load<'_, RING> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self) {
-        let samples = L::vectors(self.samples);
-        let per_column = 2 * self.ring;
+        let samples = &mut L::vectors(self.samples)[..2 * RING * self.segment];
+        let row = self.row % RING;
         let mut at = 0;
-        while at < self.segment {
+        for columns in samples.chunks_exact_mut(COLUMNS * 2 * RING) {
             let s = L::gather(self.sum, self.segment, at);
             let d = L::gather(self.difference, self.segment, at);
             repeat!(c, COLUMNS, {
-                let place = &mut samples[(at + c) * per_column + 2 * self.row..][..2];
-                place[0] = s[c];
-                place[1] = d[c];
+                columns[2 * (c * RING + row)] = s[c];
+                columns[2 * (c * RING + row) + 1] = d[c];
             });
             at += COLUMNS;
         }

@@ -97,7 +97,7 @@ pub(super) struct Columns<'a, L> {
 }
 
 impl<L: Lanes> Columns<'_, L> {
-    /// The vertical pass over all columns up to `limit`. Columns beyond the segment are the first ones of the next.
+    /// The vertical pass over all columns of the segment up to `limit`.
     #[inline(always)]
     pub(super) fn make<const R: usize, const BLOCKS: usize>(
         &mut self,
@@ -122,14 +122,24 @@ impl<L: Lanes> Columns<'_, L> {
                 first[i] = out[i].rotate_down();
             }
         }
-        while self.done < limit {
-            let first = &self.first_columns[(self.done - rows.segment) * 4 * R..][..4 * R];
-            let out = &mut self.columns[self.done % KEPT * (4 * R + 1)..][..4 * R];
-            for i in 0..4 * R {
-                out[i] = first[i];
-            }
-            self.done += 1;
+    }
+
+    /// The columns that four windows from `at` on span. Those beyond the segment are the first ones of the next.
+    #[inline(always)]
+    pub(super) fn span<const R: usize>(
+        &self,
+        segment: usize,
+        at: usize,
+    ) -> [&[L]; COLUMNS + REACH] {
+        let mut columns = last_columns(self.columns, at, 4 * R);
+        if at + COLUMNS + REACH > segment {
+            repeat!(k, COLUMNS + REACH, {
+                if at + k >= segment {
+                    columns[k] = &self.first_columns[(at + k - segment) * 4 * R..][..4 * R];
+                }
+            });
         }
+        columns
     }
 }
 

@@ -241,6 +241,18 @@ impl Real for Avx512 {
     }
 }
 
+/// A number that the compiler knows nothing of. It would otherwise keep the beginnings of sixteen segments, which
+/// are more than there are registers, and load each anew from the stack; from a stride that is new every time it works
+/// out four and adds.
+#[inline(always)]
+fn opaque(mut number: usize) -> usize {
+    // SAFETY: no instructions.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags));
+    }
+    number
+}
+
 impl Lanes for Avx512 {
     const COUNT: usize = 16;
 
@@ -296,6 +308,7 @@ impl Lanes for Avx512 {
         // SAFETY: the instructions exist, see above; lane `j < 16` reads four numbers from `j * segment + at`, and
         // `at + 4 <= segment`, `16 * segment <= line.len()`.
         unsafe {
+            let segment = opaque(segment);
             let first = line.as_ptr().add(at);
             macro_rules! rows {
                 ($lane:literal) => {{
@@ -320,6 +333,7 @@ impl Lanes for Avx512 {
         // SAFETY: as in `gather`.
         unsafe {
             let rows = transpose_512([a.0, b.0, c.0, d.0]);
+            let segment = opaque(segment);
             let first = line.as_mut_ptr().add(at);
             macro_rules! store {
                 ($lane:literal) => {
