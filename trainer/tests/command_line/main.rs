@@ -1,5 +1,6 @@
 //! The program as a user meets it: what it prints, what it leaves behind, what it refuses.
 
+mod built_in;
 #[path = "../common/mod.rs"]
 mod common;
 mod earlier_versions;
