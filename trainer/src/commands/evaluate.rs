@@ -8,12 +8,13 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::export::refuse_existing;
-use super::networks::{DEFAULT_SCALE, factor};
+use super::networks::{DEFAULT_SCALE, factor, loss};
 use super::progress::Progress;
 use super::{Failure, Outcome};
 use crate::backend::cpu::Cpu;
 use crate::built_in::BuiltIn;
 use crate::checkpoint::Checkpoint;
+use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
 use crate::report::side_by_side::{Panel, side_by_side};
@@ -35,7 +36,7 @@ enum Network {
     #[command(after_help = "Examples:
   msssim evaluate sr --test Set5 --test Set14
   msssim evaluate sr --weights runs/super-resolution/ms-ssim.safetensors --test Set5
-  msssim evaluate sr --picture enlarged.png")]
+  msssim evaluate sr --loss ms-ssim --picture enlarged.png")]
     Sr(SrArguments),
 }
 
@@ -50,6 +51,9 @@ struct SrArguments {
     /// How many times to enlarge: 2, 3 or 4; with --weights, if the file does not say [default: 4]
     #[arg(long, value_name = "N")]
     scale: Option<usize>,
+    /// Of the built-in networks only the one that was trained with this [default: all of the scale]
+    #[arg(long, value_name = "LOSS", value_parser = loss(), conflicts_with = "weights")]
+    loss: Option<Loss>,
     /// Print one JSON object per set, in full precision
     #[arg(long)]
     json: bool,
@@ -151,13 +155,15 @@ fn networks(arguments: &SrArguments) -> Result<(Vec<Named>, usize), Failure> {
         }
         None => {
             let factor = arguments.scale.unwrap_or(DEFAULT_SCALE);
-            let networks = BuiltIn::of_factor(factor)?
-                .into_iter()
-                .map(|network| Named {
-                    name: network.loss.name(),
-                    key: network.loss.file_name(),
-                    parameters: network.parameters(),
-                });
+            let networks = match arguments.loss {
+                Some(loss) => vec![BuiltIn::find(loss, factor)?],
+                None => BuiltIn::of_factor(factor)?,
+            };
+            let networks = networks.into_iter().map(|network| Named {
+                name: network.loss.name(),
+                key: network.loss.file_name(),
+                parameters: network.parameters(),
+            });
             Ok((networks.collect(), factor))
         }
     }

@@ -44,8 +44,11 @@ fn networks_that_are_not_built_in_are_named_with_those_that_are() {
         line.contains("3 times was trained with MSE") && line.contains("--scale 4"),
         "{line}"
     );
-    let line = refusal(&["evaluate", "sr", "--scale", "7"]);
+    let evaluate = |more: &[&str]| refusal(&[&["evaluate", "sr"], more].concat());
+    let line = evaluate(&["--scale", "7"]);
     assert!(line.contains("7 times, only 2, 3 or 4"), "{line}");
+    let line = evaluate(&["--scale", "2", "--loss", "mae"]);
+    assert!(line.contains("2 times was trained with MAE"), "{line}");
     let line = refusal(&with(&["--precision", "bf16"]));
     assert!(line.contains("--device cuda"), "{line}");
 
@@ -91,6 +94,8 @@ fn built_in_networks_are_measured_side_by_side() {
     for method in ["bicubic", "mse", "mae", "ms-ssim"] {
         assert!(four[method]["psnr"].as_f64().unwrap() > 10.0, "{four}");
     }
+    let one = json(&["--loss", "mae"]);
+    assert!(one["mae"] == four["mae"] && one["mse"].is_null(), "{one}");
     let two = json(&["--scale", "2"]);
     assert!(
         two["mse"].is_null() && two["ms-ssim"]["psnr"].is_f64(),
