@@ -1,9 +1,10 @@
-//! Checkpoints: everything that a training run needs to go on, in one safetensors file.
+//! Checkpoints: everything that a training run needs to go on, in one safetensors file; and networks
+//! alone, a third as long.
 //!
 //! Tensors, all F32: the weights under PyTorch's names (`conv1.weight`, `out x in x height x
-//! width`), and, unless the file holds weights alone, the optimiser's state as `optimizer.first_moment` and
-//! the like, one flat tensor each, and `losses`, one number for each step done. The metadata holds
-//! one entry, `msssim`: the network, what it is for, and the configuration as JSON.
+//! width`), and, where a run can go on, the optimiser's state as `optimizer.first_moment` and the like,
+//! one flat tensor each, and `losses`, one number for each step done. The metadata holds one entry,
+//! `msssim`, as JSON: the network, what it is for, and the configuration and steps that made it.
 
 mod error;
 
@@ -57,8 +58,24 @@ pub struct Checkpoint {
     /// How many times they enlarge; `None` if the file does not say, see [`UNSTATED_FACTOR`], or it is
     /// not what they do.
     pub factor: Option<usize>,
-    /// The state of their training; `None` for weights alone.
-    pub training: Option<TrainingState>,
+    /// Where they come from.
+    pub provenance: Provenance,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Provenance {
+    /// The file does not say.
+    Unknown,
+    /// A run of which no more is kept than what it did.
+    Run {
+        /// What the run was asked to do.
+        configuration: Configuration,
+        /// The steps it had done.
+        steps: u64,
+    },
+    /// A run that can go on from here.
+    Resumable(TrainingState),
 }
 
 /// Where a training run is.
@@ -84,6 +101,27 @@ struct Description {
 }
 
 impl Checkpoint {
+    /// The state of the run that these weights are of, if it can go on.
+    pub fn state(&self) -> Option<&TrainingState> {
+        match &self.provenance {
+            Provenance::Resumable(state) => Some(state),
+            Provenance::Unknown | Provenance::Run { .. } => None,
+        }
+    }
+
+    /// The network for use: without the state of its training, but with the configuration and steps that
+    /// made it.
+    pub fn without_state(self) -> Self {
+        let provenance = match self.provenance {
+            Provenance::Resumable(state) => Provenance::Run {
+                configuration: state.configuration,
+                steps: state.losses.len() as u64,
+            },
+            provenance => provenance,
+        };
+        Self { provenance, ..self }
+    }
+
     /// Writes the file whole or, on failure, not at all; an earlier one is replaced.
     ///
     /// # Errors
@@ -138,7 +176,15 @@ impl Checkpoint {
 
     /// The contents of the file; equal checkpoints give equal bytes.
     fn to_bytes(&self) -> Vec<u8> {
-        let state = self.training.as_ref();
+        let state = self.state();
+        let (configuration, step) = match &self.provenance {
+            Provenance::Unknown => (None, 0),
+            Provenance::Run {
+                configuration,
+                steps,
+            } => (Some(*configuration), *steps),
+            Provenance::Resumable(state) => (Some(state.configuration), state.losses.len() as u64),
+        };
         let description = Description {
             network: match self.architecture {
                 Architecture::Srcnn { .. } => SRCNN.into(),
@@ -149,8 +195,8 @@ impl Checkpoint {
                 Architecture::Autoencoder(shape) => Some(shape),
             },
             factor: self.factor,
-            configuration: state.map(|state| state.configuration),
-            step: state.map_or(0, |state| state.losses.len() as u64),
+            configuration,
+            step,
         };
         let description =
             serde_json::to_string(&description).expect("plain numbers and names become JSON");
@@ -172,7 +218,8 @@ impl Checkpoint {
         safetensors::serialize(tensors, Some(metadata)).expect("tensors have distinct names")
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
+    /// What a file holds.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Problem> {
         let header = bytes.first_chunk().map_or(0, |n| u64::from_le_bytes(*n));
         if header > MAX_HEADER_BYTES {
             return Err(Problem::Header { bytes: header });
@@ -186,15 +233,15 @@ impl Checkpoint {
         };
         let architecture = architecture(&file, description.as_ref())?;
         let layout = architecture.layout();
-        let state = match &description {
+        let provenance = match &description {
             Some(Description {
                 configuration: Some(configuration),
                 step,
                 ..
-            }) => Some(state(&file, &architecture, *configuration, *step)?),
-            _ => None,
+            }) => provenance(&file, &architecture, *configuration, *step)?,
+            _ => Provenance::Unknown,
         };
-        refuse_unknown(&file, &layout, state.as_ref())?;
+        refuse_unknown(&file, &layout, &provenance)?;
         // Memory is asked for only once the file has shown that it fills it.
         for expected in layout.tensors() {
             view(&file, &expected.name, &expected.shape)?;
@@ -208,7 +255,7 @@ impl Checkpoint {
             architecture,
             parameters,
             factor: description.and_then(|description| description.factor),
-            training: state,
+            provenance,
         })
     }
 }
@@ -269,13 +316,13 @@ fn channels(file: &SafeTensors<'_>) -> Result<usize, Problem> {
     }
 }
 
-/// The state of training, with as many numbers as it must have.
-fn state(
+/// The run that a file is of, and if there are losses its state, with as many numbers as it must have.
+fn provenance(
     file: &SafeTensors<'_>,
     architecture: &Architecture,
     configuration: Configuration,
-    step: u64,
-) -> Result<TrainingState, Problem> {
+    steps: u64,
+) -> Result<Provenance, Problem> {
     let configured = configuration.architecture();
     if configured != *architecture {
         return Err(Problem::Torn {
@@ -283,15 +330,21 @@ fn state(
             held: architecture.name(),
         });
     }
+    if file.tensor(LOSSES).is_err() {
+        return Ok(Provenance::Run {
+            configuration,
+            steps,
+        });
+    }
     let len = architecture.layout().len();
     let optimizer = configuration.optimizer.state_names().iter();
     let optimizer = optimizer.map(|name| tensor(file, &state_tensor(name), &[len]));
-    let steps = usize::try_from(step).unwrap_or(usize::MAX);
-    Ok(TrainingState {
+    let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+    Ok(Provenance::Resumable(TrainingState {
         configuration,
         optimizer: optimizer.collect::<Result<_, _>>()?,
         losses: tensor(file, LOSSES, &[steps])?,
-    })
+    }))
 }
 
 fn state_tensor(name: &str) -> String {
@@ -302,10 +355,10 @@ fn state_tensor(name: &str) -> String {
 fn refuse_unknown(
     file: &SafeTensors<'_>,
     layout: &Layout,
-    state: Option<&TrainingState>,
+    provenance: &Provenance,
 ) -> Result<(), Problem> {
     let mut known: Vec<String> = layout.tensors().iter().map(|t| t.name.clone()).collect();
-    if let Some(state) = state {
+    if let Provenance::Resumable(state) = provenance {
         let names = state.configuration.optimizer.state_names();
         known.extend(names.iter().map(|name| state_tensor(name)));
         known.push(LOSSES.into());

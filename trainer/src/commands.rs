@@ -3,6 +3,7 @@
 mod evaluate;
 mod export;
 mod interrupt;
+mod networks;
 mod options;
 mod progress;
 mod reconstruction;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::built_in::NoNetwork;
 use crate::checkpoint::CheckpointError;
 use crate::data::DataError;
 use crate::patches::PatchError;
@@ -56,6 +58,8 @@ enum Failure {
     Data(#[from] DataError),
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
+    #[error(transparent)]
+    NoNetwork(#[from] NoNetwork),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]

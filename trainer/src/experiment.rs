@@ -1,5 +1,6 @@
 //! What every experiment is told: the options of the command line and of configuration files.
 
+mod folders;
 pub mod reconstruction;
 pub mod representations;
 
@@ -53,8 +54,10 @@ pub struct Experiment {
     pub optimizer: OptimizerName,
     /// Its rate; `None` for that of its paper.
     pub learning_rate: Option<f64>,
-    /// Folder of training images; `None` for procedural ones.
-    pub train: Option<PathBuf>,
+    /// Folders of training images; none for procedural ones. Images are numbered in the order of the
+    /// folders, by name within each.
+    #[serde(deserialize_with = "folders::deserialize")]
+    pub train: Vec<PathBuf>,
     /// Folders of test images; none for procedural ones.
     pub test: Vec<PathBuf>,
     /// What trains.
@@ -75,7 +78,7 @@ impl Default for Experiment {
             channels: Channels::Y,
             optimizer: OptimizerName::Adam,
             learning_rate: None,
-            train: None,
+            train: Vec::new(),
             test: Vec::new(),
             device: DeviceName::Cpu,
             precision: Precision::F32,
@@ -141,13 +144,13 @@ impl Experiment {
     /// [`PatchError`] names the folder or a file in it.
     pub fn source(&self) -> Result<Source, PatchError> {
         let shape = self.patches();
-        match &self.train {
-            Some(folder) => Source::folder(folder.clone(), &shape, self.seed, MEMORY / 2),
-            None => {
+        match &self.train[..] {
+            [] => {
                 let (count, side) = BUILT_IN;
                 let side = side.max(self.patch.next_multiple_of(self.scale));
                 Ok(Source::dead_leaves(count, side, &shape, self.seed))
             }
+            folders => Source::folders(folders, &shape, self.seed, MEMORY / 2),
         }
     }
 
@@ -165,16 +168,17 @@ impl Experiment {
                 "SGD, momentum {momentum}, rate {learning_rate}, last layer {last_layer_rate}"
             ),
         };
-        let folder = |path: &PathBuf| path.display().to_string();
-        let (count, side) = BUILT_IN;
-        let train = self.train.as_ref().map_or_else(
-            || format!("{count} procedural images of {side} x {side}"),
-            folder,
-        );
-        let test = match &self.test[..] {
-            [] => "procedural images, other ones".to_owned(),
-            folders => folders.iter().map(folder).collect::<Vec<_>>().join(", "),
+        let images = |folders: &[PathBuf], otherwise: String| match folders {
+            [] => otherwise,
+            folders => {
+                let names = folders.iter().map(|folder| folder.display().to_string());
+                names.collect::<Vec<_>>().join(", ")
+            }
         };
+        let (count, side) = BUILT_IN;
+        let procedural = format!("{count} procedural images of {side} x {side}");
+        let train = images(&self.train, procedural);
+        let test = images(&self.test, "procedural images, other ones".to_owned());
         let trainer = self.device.describe(self.precision);
         let planes = match self.channels {
             Channels::Y => "luma; colour differences by bicubic",
@@ -230,5 +234,25 @@ mod tests {
         );
         let text = toml::to_string(&sgd).unwrap();
         assert_eq!(toml::from_str::<Experiment>(&text).unwrap(), sgd);
+    }
+
+    /// One folder used to be written as a string, and none as nothing.
+    #[test]
+    fn folders_of_earlier_versions_are_read() {
+        let folders = |text: &str| toml::from_str::<Experiment>(text).map(|read| read.train);
+        assert_eq!(folders("steps = 3").unwrap(), [] as [PathBuf; 0]);
+        assert_eq!(folders("train = 'T91'").unwrap(), [PathBuf::from("T91")]);
+        let two = Experiment {
+            train: vec!["T91".into(), "BSDS train".into()],
+            ..Experiment::default()
+        };
+        let text = toml::to_string(&two).unwrap();
+        assert_eq!(folders(&text).unwrap(), two.train);
+        for text in ["train = 3", "train = ['T91', 3]"] {
+            let error = folders(text).unwrap_err();
+            assert!(error.span().is_some(), "{error}: where it is");
+        }
+        let error = folders("train = 3").unwrap_err().to_string();
+        assert!(error.contains("a folder or a list of folders"), "{error}");
     }
 }

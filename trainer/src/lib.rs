@@ -5,6 +5,7 @@
 pub mod atomic_file;
 pub mod autoencoder;
 pub mod backend;
+pub mod built_in;
 pub mod checkpoint;
 pub mod colour;
 pub mod commands;

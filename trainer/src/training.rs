@@ -17,7 +17,7 @@ pub use error::{Origin, TrainingError};
 use rayon::prelude::*;
 
 use crate::backend::{self, Backend, Crop};
-use crate::checkpoint::{Checkpoint, TrainingState};
+use crate::checkpoint::{Checkpoint, Provenance, TrainingState};
 use crate::loss::PlannedLoss;
 use crate::network::{Network, noise};
 use crate::optimizer::PlannedOptimizer;
@@ -154,8 +154,7 @@ impl<'b, B: Backend> Training<'b, B> {
     /// [`TrainingError::NothingToResume`], [`TrainingError::Setting`] and
     /// [`TrainingError::Backend`].
     pub fn resume(backend: &'b B, checkpoint: &Checkpoint) -> Result<Self, TrainingError> {
-        let state = checkpoint.training.as_ref();
-        let state = state.ok_or(TrainingError::NothingToResume)?;
+        let state = checkpoint.state().ok_or(TrainingError::NothingToResume)?;
         state.configuration.check()?;
         let mut training = Self::plan(backend, state.configuration, &checkpoint.parameters)?;
         for (buffer, values) in training
@@ -462,7 +461,7 @@ impl<'b, B: Backend> Training<'b, B> {
         Ok(Checkpoint {
             architecture: self.configuration.architecture(),
             factor: self.configuration.factor(),
-            training: Some(TrainingState {
+            provenance: Provenance::Resumable(TrainingState {
                 configuration: self.configuration,
                 optimizer,
                 losses: self.losses.clone(),

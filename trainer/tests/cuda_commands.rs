@@ -1,12 +1,15 @@
-//! The commands that train autoencoders with `--device cuda`, on the emulated device: this program, started again
-//! with a command's arguments, is `msssim` where there is a card.
+//! The commands that train autoencoders or enlarge an image with `--device cuda`, on the emulated device: this
+//! program, started again with a command's arguments, is `msssim` where there is a card.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use msssim_trainer::dead_leaves::dead_leaves;
+use msssim_trainer::picture::Picture;
+
 fn main() -> ExitCode {
     let first = std::env::args().nth(1).unwrap_or_default();
-    if first == "train" || first == "reproduce" {
+    if ["train", "reproduce", "upscale"].contains(&&first[..]) {
         msssim_emulated_libcuda::load().expect("the emulator");
         return msssim_trainer::commands::main();
     }
@@ -47,7 +50,32 @@ fn main() -> ExitCode {
         );
         assert!(trained(&out), "{command} left no weights");
     }
+    enlarge(folder.path());
     ExitCode::SUCCESS
+}
+
+/// Enlarges an image on the emulated device and on the CPU: rounding may put samples a level apart.
+fn enlarge(folder: &Path) {
+    let small = folder.join("small.png");
+    dead_leaves(4, 0, 9, 7).save_png(&small).expect("a file");
+    let [cpu, cuda] = ["cpu", "cuda"].map(|device| {
+        let large = folder.join(format!("{device}.png"));
+        let status = Command::new(std::env::current_exe().expect("this program"))
+            .args(["upscale", "--scale", "2", "--device", device])
+            .args([&small, &large])
+            .status()
+            .expect("this program, started again");
+        assert!(status.success(), "upscale --device {device}: {status}");
+        Picture::open(&large).expect("an image")
+    });
+    assert_eq!((cuda.width, cuda.height), (18, 14));
+    let apart = cpu
+        .planes
+        .iter()
+        .flatten()
+        .zip(cuda.planes.iter().flatten());
+    let apart = apart.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart <= 1.0, "{apart} levels apart");
 }
 
 /// Whether a run's folder, or that of its first split, has a network.

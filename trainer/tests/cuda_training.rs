@@ -133,7 +133,7 @@ fn check_resident(cuda: &Cuda, configuration: Configuration, folder: &Path) {
     let loader = || {
         // Blocks of one image, which serves two steps.
         let folder = folder.to_owned();
-        let source = Source::folder(folder, &configuration.patches, 3, 1).expect("images");
+        let source = Source::folders(&[folder], &configuration.patches, 3, 1).expect("images");
         Loader::new(source, configuration.patches, configuration.seed)
     };
     let mut by_host = Training::new(cuda, configuration).expect("a plan");

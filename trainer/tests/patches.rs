@@ -37,7 +37,7 @@ fn folder_of(sides: &[usize]) -> tempfile::TempDir {
 }
 
 fn folder_source(folder: &Path, budget: usize) -> Result<Source, PatchError> {
-    Source::folder(folder.to_owned(), &SHAPE, 9, budget)
+    Source::folders(&[folder.to_owned()], &SHAPE, 9, budget)
 }
 
 #[test]
@@ -88,6 +88,34 @@ fn a_folder_larger_than_the_budget_is_dealt_into_blocks() {
     );
 }
 
+/// The images of several folders are those of one in which they follow each other by name.
+#[test]
+fn folders_count_in_the_order_given() {
+    let (first, second) = (folder_of(&[24, 28]), folder_of(&[36, 32, 20]));
+    let both = tempfile::tempdir().unwrap();
+    for (folder, letter) in [(&first, 'a'), (&second, 'b')] {
+        for i in 0..3 {
+            let name = format!("{i}.png");
+            if folder.path().join(&name).exists() {
+                let to = both.path().join(format!("{letter}{name}"));
+                fs::copy(folder.path().join(&name), to).unwrap();
+            }
+        }
+    }
+    let drawn = |folders: &[&Path]| {
+        let folders: Vec<_> = folders.iter().map(|folder| folder.to_path_buf()).collect();
+        // One image a block: the order of the images shows.
+        let source = Source::folders(&folders, &SHAPE, 9, 1).unwrap();
+        let mut loader = Loader::new(source, SHAPE, 3);
+        let steps = 0..20;
+        let batches: Vec<_> = steps.map(|step| batch(&mut loader, &SHAPE, step)).collect();
+        batches
+    };
+    let expected = drawn(&[both.path()]);
+    assert!(drawn(&[first.path(), second.path()]) == expected);
+    assert!(drawn(&[second.path(), first.path()]) != expected);
+}
+
 #[test]
 fn colour_crops_hold_three_planes() {
     let shape = PatchShape {
@@ -120,6 +148,16 @@ fn bad_folders_are_named() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("no image in this folder"), "{message}");
+
+    let good = folder_of(&[24]);
+    for bad in [&small, &empty] {
+        let folders = [good.path().to_owned(), bad.path().to_owned()];
+        let message = Source::folders(&folders, &SHAPE, 9, usize::MAX)
+            .unwrap_err()
+            .to_string();
+        let name = bad.path().display().to_string();
+        assert!(message.starts_with(&name), "{message}");
+    }
 
     let damaged = folder_of(&[24, 24]);
     let path = damaged.path().join("1.png");

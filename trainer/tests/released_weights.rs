@@ -4,7 +4,7 @@ mod common;
 
 use common::data;
 use msssim_trainer::backend::cpu::Cpu;
-use msssim_trainer::checkpoint::Checkpoint;
+use msssim_trainer::checkpoint::{Checkpoint, Provenance};
 use msssim_trainer::evaluation::{Channels, measure, prepare};
 use msssim_trainer::picture::{Picture, list_images};
 use msssim_trainer::srcnn::{TILE, infer};
@@ -25,7 +25,10 @@ fn the_released_weights_give_the_published_figures() {
         return;
     };
     let checkpoint = Checkpoint::load(&weights).unwrap();
-    assert_eq!((checkpoint.factor, checkpoint.training), (None, None));
+    assert_eq!(
+        (checkpoint.factor, checkpoint.provenance),
+        (None, Provenance::Unknown)
+    );
     let images = list_images(&set).unwrap();
     assert_eq!(images.len(), SET5.len());
     for (path, (name, psnr, ssim)) in images.iter().zip(SET5) {

@@ -14,7 +14,7 @@ fn checkpoint(optimizer: Optimizer) -> Checkpoint {
     Checkpoint {
         architecture: Architecture::Srcnn { channels: 1 },
         factor: Some(3),
-        training: Some(TrainingState {
+        provenance: Provenance::Resumable(TrainingState {
             configuration: Configuration {
                 optimizer,
                 ..Configuration::new(Loss::MsSsim, 9, u64::MAX)
@@ -40,12 +40,19 @@ fn autoencoder() -> Checkpoint {
     Checkpoint {
         architecture: Architecture::Autoencoder(SHAPE),
         factor: None,
-        training: Some(TrainingState {
+        provenance: Provenance::Resumable(TrainingState {
             configuration,
             optimizer: vec![parameters.values().to_vec(); 2],
             losses: vec![0.5],
         }),
         parameters,
+    }
+}
+
+fn state_of(checkpoint: &mut Checkpoint) -> &mut TrainingState {
+    match &mut checkpoint.provenance {
+        Provenance::Resumable(state) => state,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -94,7 +101,7 @@ fn everything_comes_back_bit_for_bit() {
         assert_eq!(saved.to_bytes(), std::fs::read(&path).unwrap());
     }
     let weights = Checkpoint {
-        training: None,
+        provenance: Provenance::Unknown,
         ..checkpoint(Optimizer::ADAM)
     };
     let saved = autoencoder();
@@ -111,9 +118,53 @@ fn everything_comes_back_bit_for_bit() {
 }
 
 #[test]
+fn a_network_without_its_state_says_what_made_it() {
+    for whole in [checkpoint(Optimizer::ADAM), autoencoder()] {
+        let (resumable, weights) = (whole.to_bytes().len(), 4 * whole.parameters.values().len());
+        let state = whole.state().unwrap().clone();
+        let network = whole.clone().without_state();
+        assert_eq!(
+            network.provenance,
+            Provenance::Run {
+                configuration: state.configuration,
+                steps: state.losses.len() as u64
+            }
+        );
+        assert_eq!(
+            (&network.parameters, network.state()),
+            (&whole.parameters, None)
+        );
+        let bytes = network.to_bytes();
+        assert!(bytes.len() < weights + 2048 && bytes.len() < resumable / 2);
+        let read = Checkpoint::from_bytes(&bytes).unwrap();
+        assert_eq!(read, network);
+        assert_eq!(read.without_state(), network);
+    }
+    let mut torn = autoencoder();
+    state_of(&mut torn).configuration.patches.side = 8;
+    let message = refusal(&torn.without_state().to_bytes());
+    assert!(message.contains("of 3 x 8 x 8 samples"), "{message}");
+}
+
+/// What is left when the losses are taken away is neither a run's state nor a network alone.
+#[test]
+fn a_state_without_losses_is_refused() {
+    let whole = checkpoint(Optimizer::ADAM).to_bytes();
+    let file = SafeTensors::deserialize(&whole).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&whole).unwrap();
+    let tensors = file
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| name != LOSSES);
+    let bytes = safetensors::serialize(tensors, metadata.metadata().clone()).unwrap();
+    let message = refusal(&bytes);
+    assert!(message.contains("`optimizer.first_moment`"), "{message}");
+}
+
+#[test]
 fn bare_weights_are_read_and_say_nothing_of_the_factor() {
     let read = Checkpoint::from_bytes(&file(&BARE, None)).unwrap();
-    assert_eq!((read.factor, read.training), (None, None));
+    assert_eq!((read.factor, read.provenance), (None, Provenance::Unknown));
     assert_eq!(
         read.parameters,
         Parameters::zeros(Architecture::Srcnn { channels: 1 }.layout())
@@ -217,7 +268,7 @@ fn an_autoencoder_that_its_file_does_not_hold_is_refused() {
     });
     assert!(message.contains("side is not 1 to 1024"), "{message}");
     let mut torn = autoencoder();
-    torn.training.as_mut().unwrap().configuration.patches.side = 8;
+    state_of(&mut torn).configuration.patches.side = 8;
     let message = refusal(&torn.to_bytes());
     assert!(message.contains("of 3 x 8 x 8 samples"), "{message}");
 }
@@ -234,7 +285,7 @@ fn numbers_that_are_none_are_refused() {
         );
     }
     let mut bad = checkpoint(Optimizer::ADAM);
-    bad.training.as_mut().unwrap().optimizer[1][5] = f32::INFINITY;
+    state_of(&mut bad).optimizer[1][5] = f32::INFINITY;
     let message = refusal(&bad.to_bytes());
     assert!(
         message.contains("`optimizer.second_moment` holds NaN or infinity"),
@@ -263,11 +314,11 @@ fn other_types_are_refused() {
 #[test]
 fn a_state_that_does_not_fit_is_refused() {
     let mut bad = checkpoint(Optimizer::ADAM);
-    bad.training.as_mut().unwrap().optimizer[0].pop();
+    state_of(&mut bad).optimizer[0].pop();
     assert!(refusal(&bad.to_bytes()).contains("`optimizer.first_moment` has the shape [57280]"));
 
     let mut colour = checkpoint(Optimizer::ADAM);
-    let state = colour.training.as_mut().unwrap();
+    let state = state_of(&mut colour);
     state.configuration.patches.channels = crate::evaluation::Channels::Ycbcr;
     assert!(refusal(&colour.to_bytes()).contains("for 3 channels"));
 

@@ -1,21 +1,27 @@
-//! `msssim evaluate sr`: a network against bicubic, by the paper's protocol.
+//! `msssim evaluate sr`: networks against bicubic, by the paper's protocol.
 
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::export::refuse_existing;
+use super::networks::{DEFAULT_SCALE, factor, loss};
 use super::progress::Progress;
 use super::{Failure, Outcome};
 use crate::backend::cpu::Cpu;
-use crate::checkpoint::{Checkpoint, UNSTATED_FACTOR};
+use crate::built_in::BuiltIn;
+use crate::checkpoint::Checkpoint;
+use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
+use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
-use crate::super_resolution::{Measured, TestSet, measure_set};
+use crate::super_resolution::{Measured, TestSet, measure_set, show};
 
-/// Measure a network on test images
+/// Measure networks on test images
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -24,23 +30,48 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Network {
-    /// Measure super-resolution weights: mean PSNR, SSIM and MS-SSIM of luma
-    #[command(after_help = "Example:
-  msssim evaluate sr --weights runs/super-resolution/ms-ssim.safetensors --test Set5 --test Set14")]
-    Sr {
-        /// The weights, a safetensors file
-        #[arg(long, value_name = "FILE")]
-        weights: PathBuf,
-        /// Folders of test images [default: built-in procedural images]
-        #[arg(long, value_name = "DIR", num_args = 1..)]
-        test: Vec<PathBuf>,
-        /// How many times the network enlarges, if the file does not say [default: 4]
-        #[arg(long, value_name = "N")]
-        scale: Option<usize>,
-        /// Print one JSON object per set, in full precision
-        #[arg(long)]
-        json: bool,
-    },
+    /// Measure super-resolution networks: mean PSNR, SSIM and MS-SSIM of luma
+    ///
+    /// Without --weights the built-in networks of --scale, side by side.
+    #[command(after_help = "Examples:
+  msssim evaluate sr --test Set5 --test Set14
+  msssim evaluate sr --weights runs/super-resolution/ms-ssim.safetensors --test Set5
+  msssim evaluate sr --loss ms-ssim --picture enlarged.png")]
+    Sr(SrArguments),
+}
+
+#[derive(Args, Debug)]
+struct SrArguments {
+    /// The weights, a safetensors file [default: the built-in networks]
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Folders of test images [default: built-in procedural images]
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    test: Vec<PathBuf>,
+    /// How many times to enlarge: 2, 3 or 4; with --weights, if the file does not say [default: 4]
+    #[arg(long, value_name = "N")]
+    scale: Option<usize>,
+    /// Of the built-in networks only the one that was trained with this [default: all of the scale]
+    #[arg(long, value_name = "LOSS", value_parser = loss(), conflicts_with = "weights")]
+    loss: Option<Loss>,
+    /// Print one JSON object per set, in full precision
+    #[arg(long)]
+    json: bool,
+    /// Draw an image of the first set, as it was and enlarged by bicubic and each network, as PNG
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Replace the file of --picture if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// A network to measure.
+struct Named {
+    /// In the table.
+    name: &'static str,
+    /// In JSON.
+    key: &'static str,
+    parameters: Parameters,
 }
 
 /// A line of `--json`.
@@ -48,7 +79,8 @@ enum Network {
 struct Line {
     set: String,
     bicubic: Means,
-    network: Means,
+    #[serde(flatten)]
+    networks: BTreeMap<&'static str, Means>,
 }
 
 #[derive(Serialize)]
@@ -67,42 +99,74 @@ impl From<&Quality> for Means {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let Network::Sr {
-        weights,
-        test,
-        scale,
-        json,
-    } = &arguments.network;
-    let checkpoint = Checkpoint::load_srcnn(weights)?;
-    let factor = factor(&checkpoint, *scale, weights)?;
-    let sets = test_sets(test);
+    let Network::Sr(arguments) = &arguments.network;
+    if let Some(path) = &arguments.picture {
+        refuse_existing(path, arguments.force)?;
+    }
+    let (networks, factor) = networks(arguments)?;
+    let parameters: Vec<&Parameters> = networks.iter().map(|network| &network.parameters).collect();
+    let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
+    let methods = std::iter::once("Bicubic").chain(names.iter().copied());
     let mut table = Table {
-        methods: vec!["Bicubic".into(), "network".into()],
+        methods: methods.map(str::to_owned).collect(),
         sets: Vec::new(),
     };
-    for set in &sets {
-        let measured = measure(&[&checkpoint.parameters], set, factor)?;
-        if *json {
+    let mut showpiece = None;
+    for set in test_sets(&arguments.test) {
+        let measured = measure(&parameters, &set, factor)?;
+        if arguments.json {
+            let keys = networks.iter().map(|network| network.key);
             let line = Line {
                 set: set.name(),
                 bicubic: (&measured.bicubic).into(),
-                network: (&measured.networks[0]).into(),
+                networks: keys
+                    .zip(measured.networks.iter().map(Means::from))
+                    .collect(),
             };
-            writeln!(
-                out,
-                "{}",
-                serde_json::to_string(&line).map_err(std::io::Error::from)?
-            )?;
+            let line = serde_json::to_string(&line).map_err(std::io::Error::from)?;
+            writeln!(out, "{line}")?;
         } else {
-            table
-                .sets
-                .push((set.name(), vec![measured.bicubic, measured.networks[0]]));
+            let qualities = std::iter::once(measured.bicubic).chain(measured.networks);
+            table.sets.push((set.name(), qualities.collect()));
         }
+        showpiece.get_or_insert((set, measured.showpiece));
     }
-    if !json {
+    if !arguments.json {
         write!(out, "{}", table.grid().text())?;
     }
+    if let (Some(path), Some((set, image))) = (&arguments.picture, &showpiece) {
+        write_picture(path, &names, &parameters, (set, *image), factor)?;
+    }
     Ok(())
+}
+
+/// The networks that are asked for, and how many times they enlarge.
+fn networks(arguments: &SrArguments) -> Result<(Vec<Named>, usize), Failure> {
+    match &arguments.weights {
+        Some(path) => {
+            let checkpoint = Checkpoint::load_srcnn(path)?;
+            let factor = factor(&checkpoint, arguments.scale, path)?;
+            let network = Named {
+                name: "network",
+                key: "network",
+                parameters: checkpoint.parameters,
+            };
+            Ok((vec![network], factor))
+        }
+        None => {
+            let factor = arguments.scale.unwrap_or(DEFAULT_SCALE);
+            let networks = match arguments.loss {
+                Some(loss) => vec![BuiltIn::find(loss, factor)?],
+                None => BuiltIn::of_factor(factor)?,
+            };
+            let networks = networks.into_iter().map(|network| Named {
+                name: network.loss.name(),
+                key: network.loss.file_name(),
+                parameters: network.parameters(),
+            });
+            Ok((networks.collect(), factor))
+        }
+    }
 }
 
 /// The folders, or the built-in images where there are none.
@@ -136,18 +200,29 @@ pub(super) fn measure(
     Ok(measured)
 }
 
-/// How many times the weights enlarge: what the file says, else what the user says, else 4.
-pub(super) fn factor(
-    checkpoint: &Checkpoint,
-    scale: Option<usize>,
-    weights: &std::path::Path,
-) -> Result<usize, Failure> {
-    match (checkpoint.factor, scale) {
-        (Some(stated), Some(scale)) if stated != scale => Err(Failure::Message(format!(
-            "{}: the weights enlarge {stated} times, not {scale}; leave out --scale",
-            weights.display()
-        ))),
-        (_, Some(0 | 1 | 17..)) => Err(Failure::Message("--scale must be 2 to 16".into())),
-        (stated, scale) => Ok(stated.or(scale).unwrap_or(UNSTATED_FACTOR)),
+/// Draws one image of a set: as it was, by bicubic and by each of the networks.
+pub(super) fn write_picture(
+    path: &Path,
+    names: &[&str],
+    networks: &[&Parameters],
+    (set, image): (&TestSet, usize),
+    factor: usize,
+) -> Outcome {
+    let shown = show(&Cpu, networks, set, image, factor)?;
+    let mut panels = vec![Panel {
+        title: "original".into(),
+        caption: set.name(),
+        picture: shown.original,
+    }];
+    let methods = std::iter::once("bicubic").chain(names.iter().copied());
+    for (method, (picture, quality)) in methods.zip(shown.restored) {
+        let caption = format!("{:.2} dB  {:.4}", quality.psnr, quality.ssim);
+        panels.push(Panel {
+            title: method.into(),
+            caption,
+            picture,
+        });
     }
+    side_by_side(&panels).save_png(path)?;
+    Ok(())
 }

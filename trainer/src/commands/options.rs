@@ -15,9 +15,9 @@ use crate::run_folder::RunFolder;
 /// What a super-resolution experiment can be told; what is left out keeps its default.
 #[derive(Args, Debug)]
 pub(super) struct ExperimentOptions {
-    /// Folder of training images [default: built-in procedural images]
-    #[arg(long, value_name = "DIR")]
-    train: Option<PathBuf>,
+    /// Folders of training images [default: built-in procedural images]
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    train: Vec<PathBuf>,
     /// Seed of weights, crops and procedural images [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -53,6 +53,10 @@ pub(super) struct ExperimentOptions {
 impl ExperimentOptions {
     /// The experiment, `known` with what the command line says.
     fn over(&self, known: &Experiment, test: &[PathBuf]) -> Experiment {
+        let folders = |told: &[PathBuf], known: &[PathBuf]| match told {
+            [] => known.to_vec(),
+            told => told.to_vec(),
+        };
         Experiment {
             seed: self.seed.unwrap_or(known.seed),
             steps: self.steps.unwrap_or(known.steps),
@@ -62,14 +66,10 @@ impl ExperimentOptions {
             channels: self.channels.unwrap_or(known.channels),
             optimizer: self.optimizer.unwrap_or(known.optimizer),
             learning_rate: self.learning_rate.or(known.learning_rate),
-            train: self.train.clone().or_else(|| known.train.clone()),
+            train: folders(&self.train, &known.train),
             device: self.device.map_or(known.device, resolved),
             precision: self.precision.unwrap_or(known.precision),
-            test: if test.is_empty() {
-                known.test.clone()
-            } else {
-                test.to_vec()
-            },
+            test: folders(test, &known.test),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::evaluate::{measure, test_sets};
+use super::evaluate::{measure, test_sets, write_picture};
 use super::options::ExperimentOptions;
 use super::progress::say;
 use super::reconstruction::{self, ReconstructionOptions};
@@ -14,18 +14,15 @@ use super::representations::{self, RepresentationOptions};
 use super::run_options::RunOptions;
 use super::train::train;
 use super::{Failure, Outcome, interrupt};
-use crate::backend::cpu::Cpu;
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
 use crate::report::grid::Grid;
 use crate::report::page::Page;
-use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
 use crate::run_folder::RunFolder;
 use crate::run_log;
-use crate::super_resolution::{TestSet, show};
 
 /// Where runs go unless told otherwise.
 const FOLDER: &str = "runs/super-resolution";
@@ -146,7 +143,9 @@ fn super_resolution(
     write_results(&folder, &table)?;
     let mut pictures = Vec::new();
     if let Some((set, image)) = showpiece {
-        write_picture(&folder, &networks, &set, image, experiment.scale)?;
+        let path = folder.file(PICTURE);
+        let names = Loss::ALL.map(Loss::name);
+        write_picture(&path, &names, &networks, (&set, image), experiment.scale)?;
         let caption = "The original, bicubic and the three networks; below, the framed detail \
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));
@@ -187,32 +186,6 @@ fn write_results(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
         })
         .collect();
     Ok(folder.write_json("results.json", &results)?)
-}
-
-fn write_picture(
-    folder: &RunFolder,
-    networks: &[&Parameters],
-    set: &TestSet,
-    image: usize,
-    factor: usize,
-) -> Result<(), Failure> {
-    let shown = show(&Cpu, networks, set, image, factor)?;
-    let mut panels = vec![Panel {
-        title: "original".into(),
-        caption: set.name(),
-        picture: shown.original,
-    }];
-    let methods = std::iter::once("bicubic").chain(Loss::ALL.map(Loss::name));
-    for (method, (picture, quality)) in methods.zip(shown.restored) {
-        let caption = format!("{:.2} dB  {:.4}", quality.psnr, quality.ssim);
-        panels.push(Panel {
-            title: method.into(),
-            caption,
-            picture,
-        });
-    }
-    side_by_side(&panels).save_png(&folder.file(PICTURE))?;
-    Ok(())
 }
 
 fn page(

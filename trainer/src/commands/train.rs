@@ -200,7 +200,7 @@ fn train_on<B: Backend>(
     let (steps, batch) = (configuration.steps, configuration.patches.batch);
     let mut training = if path.exists() {
         let checkpoint = Checkpoint::load(path)?;
-        let state = checkpoint.training.as_ref();
+        let state = checkpoint.state();
         if state.is_none_or(|state| state.configuration != *configuration) {
             return Err(Failure::Message(format!(
                 "{}: the checkpoint is of another configuration than config.toml says; \

@@ -1,30 +1,49 @@
 //! `msssim upscale`: enlarge an image with a trained network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::evaluate::factor;
+use super::export::refuse_existing;
+use super::networks::{DEFAULT_SCALE, factor, loss};
+use super::run_options::{check_device, resolved};
 use super::{Failure, Outcome};
+use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
+use crate::backend::cuda::Cuda;
+use crate::built_in::{BuiltIn, DEFAULT_LOSS};
 use crate::checkpoint::Checkpoint;
+use crate::device::{Choice, DeviceName, Precision};
+use crate::loss::Loss;
+use crate::parameters::Parameters;
 use crate::picture::{MAX_PIXELS, Picture};
 use crate::super_resolution::upscale;
 
-/// Enlarge an image with a trained network
+/// Enlarge an image with a trained network, a built-in one or your own
 ///
 /// Luma is made by the network, colour differences by bicubic (all three by the network if it was
 /// trained on all three). The result is an 8-bit PNG.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
-  msssim upscale --weights runs/super-resolution/ms-ssim.safetensors small.png large.png")]
+#[command(after_help = "Examples:
+  msssim upscale small.png large.png
+  msssim upscale small.png large.png --scale 2
+  msssim upscale small.png large.png --weights runs/super-resolution/ms-ssim.safetensors")]
 pub(super) struct Arguments {
-    /// The weights, a safetensors file
+    /// The weights, a safetensors file [default: a built-in network]
     #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
-    /// How many times the network enlarges, if the file does not say [default: 4]
+    weights: Option<PathBuf>,
+    /// How many times to enlarge: 2, 3 or 4; with --weights, if the file does not say [default: 4]
     #[arg(long, value_name = "N")]
     scale: Option<usize>,
+    /// What the built-in network was trained with; mse and mae at --scale 4 alone [default: ms-ssim]
+    #[arg(long, value_name = "LOSS", value_parser = loss(), conflicts_with = "weights")]
+    loss: Option<Loss>,
+    /// What computes
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
+    device: Choice,
+    /// How a CUDA device computes layers
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
@@ -37,21 +56,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let Arguments {
-        weights,
-        scale,
-        force,
-        input,
-        output,
-    } = arguments;
-    if output.exists() && !force {
-        return Err(Failure::Message(format!(
-            "{}: exists already; choose another name or replace it with --force",
-            output.display()
-        )));
-    }
-    let checkpoint = Checkpoint::load_srcnn(weights)?;
-    let factor = factor(&checkpoint, *scale, weights)?;
+    let Arguments { input, output, .. } = arguments;
+    refuse_existing(output, arguments.force)?;
+    let (parameters, factor) = network(arguments)?;
     let picture = Picture::open(input)?;
     let pixels = (picture.width * picture.height) as u64 * (factor * factor) as u64;
     if pixels > MAX_PIXELS {
@@ -61,7 +68,42 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             input.display()
         )));
     }
-    let large = upscale(&Cpu, &checkpoint.parameters, &picture, factor)?;
+    let device = resolved(arguments.device);
+    check_device(device, arguments.precision)?;
+    match device {
+        DeviceName::Cpu => enlarge(&Cpu, &parameters, &picture, factor, output),
+        DeviceName::Cuda => {
+            let cuda = Cuda::new(arguments.precision.into())
+                .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+            enlarge(&cuda, &parameters, &picture, factor, output)
+        }
+    }
+}
+
+/// The network that is asked for, and how many times it enlarges.
+fn network(arguments: &Arguments) -> Result<(Parameters, usize), Failure> {
+    match &arguments.weights {
+        Some(path) => {
+            let checkpoint = Checkpoint::load_srcnn(path)?;
+            let factor = factor(&checkpoint, arguments.scale, path)?;
+            Ok((checkpoint.parameters, factor))
+        }
+        None => {
+            let loss = arguments.loss.unwrap_or(DEFAULT_LOSS);
+            let network = BuiltIn::find(loss, arguments.scale.unwrap_or(DEFAULT_SCALE))?;
+            Ok((network.parameters(), network.factor))
+        }
+    }
+}
+
+fn enlarge<B: Backend>(
+    backend: &B,
+    parameters: &Parameters,
+    picture: &Picture,
+    factor: usize,
+    output: &Path,
+) -> Outcome {
+    let large = upscale(backend, parameters, picture, factor)?;
     large.save_png(output)?;
     Ok(())
 }

@@ -176,7 +176,7 @@ impl Reconstruction {
             // Too few to spare one.
             held.clone_from(&kept);
         }
-        let source = Source::files(folder.clone(), kept, &shape, self.seed, MEMORY / 2)?;
+        let source = Source::files(vec![(folder.clone(), kept)], &shape, self.seed, MEMORY / 2)?;
         let validation = open_crops(&held, self.side)?;
         let validation = validation.into_iter().flat_map(|(_, crop)| crop).collect();
         Ok(Data { source, validation })

@@ -87,63 +87,60 @@ enum Kind {
 }
 
 impl Source {
-    /// The images of a folder, whose prepared planes take at most about `budget` bytes at a time.
+    /// The images of folders, whose prepared planes take at most about `budget` bytes at a time.
+    ///
+    /// They are numbered in the order of the folders, by name within each, and the numbers decide what
+    /// a seed draws.
     ///
     /// # Errors
-    /// [`PatchError`] names a file that is no image, or the folder when no image is large enough.
-    pub fn folder(
-        folder: PathBuf,
+    /// [`PatchError`] names a file that is no image, or a folder of which no image is large enough.
+    ///
+    /// # Panics
+    /// If there is no folder.
+    pub fn folders(
+        folders: &[PathBuf],
         shape: &PatchShape,
         seed: u64,
         budget: usize,
     ) -> Result<Self, PatchError> {
-        let files = list_images(&folder)?;
-        Self::files(folder, files, shape, seed, budget)
+        let lists = folders.iter().map(|folder| {
+            let files = list_images(folder)?;
+            Ok((folder.clone(), files))
+        });
+        let lists = lists.collect::<Result<Vec<_>, PatchError>>()?;
+        Self::files(lists, shape, seed, budget)
     }
 
-    /// Some images of a folder, as [`Source::folder`].
+    /// Some images of each folder, as [`Source::folders`].
     ///
     /// # Errors
-    /// [`PatchError`] names a file that is no image, or the folder when no image is large enough.
+    /// [`PatchError`] names a file that is no image, or a folder of which no image is large enough.
+    ///
+    /// # Panics
+    /// If there is no folder.
     pub fn files(
-        folder: PathBuf,
-        files: Vec<PathBuf>,
+        folders: Vec<(PathBuf, Vec<PathBuf>)>,
         shape: &PatchShape,
         seed: u64,
         budget: usize,
     ) -> Result<Self, PatchError> {
-        let sizes: Vec<(u32, u32)> = files
-            .par_iter()
-            .map(|path| dimensions(path))
-            .collect::<Result<_, _>>()?;
-        let cropped = |side: u32| side as usize - side as usize % shape.factor;
-        let areas: Vec<usize> = sizes
-            .iter()
-            .map(|&(width, height)| {
-                let (width, height) = (cropped(width), cropped(height));
-                if width.min(height) < shape.side {
-                    0
-                } else {
-                    width * height
-                }
-            })
-            .collect();
-        let skipped = areas.iter().filter(|area| **area == 0).count();
-        if skipped == files.len() {
-            return Err(PatchError::NoneLargeEnough {
-                folder,
-                images: skipped,
-                side: shape.side,
-            });
+        assert!(!folders.is_empty(), "no folder of training images");
+        let (mut files, mut areas) = (Vec::new(), Vec::new());
+        for (folder, listed) in folders {
+            let held = crop_areas(&listed, shape)?;
+            if held.iter().all(|area| *area == 0) {
+                return Err(PatchError::NoneLargeEnough {
+                    folder,
+                    images: listed.len(),
+                    side: shape.side,
+                });
+            }
+            files.extend(listed);
+            areas.extend(held);
         }
-        Ok(Self::deal(
-            Kind::Files(files),
-            &areas,
-            shape,
-            seed,
-            budget,
-            skipped,
-        ))
+        let skipped = areas.iter().filter(|area| **area == 0).count();
+        let kind = Kind::Files(files);
+        Ok(Self::deal(kind, &areas, shape, seed, budget, skipped))
     }
 
     /// Images in memory, of which prepared planes take at most about `budget` bytes more at a time.
@@ -291,6 +288,18 @@ impl Source {
             .collect::<Result<_, _>>()?;
         Ok(Block::new(pairs, shape.side))
     }
+}
+
+/// The pixels of each image that crops are taken from: 0 where none fits.
+fn crop_areas(files: &[PathBuf], shape: &PatchShape) -> Result<Vec<usize>, PatchError> {
+    let cropped = |side: u32| side as usize - side as usize % shape.factor;
+    let area = |path: &PathBuf| {
+        let (width, height) = dimensions(path)?;
+        let (width, height) = (cropped(width), cropped(height));
+        let fits = width.min(height) >= shape.side;
+        Ok(if fits { width * height } else { 0 })
+    };
+    files.par_iter().map(area).collect()
 }
 
 /// Images in one task: each opens the file for itself.

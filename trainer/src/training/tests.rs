@@ -158,7 +158,7 @@ fn every_step_is_reported_and_the_end_is_saved() {
         |progress| {
             // After the third step's report its checkpoint is written, before the fourth's.
             let saved = Checkpoint::load(&file.path).map_or(0, |saved| {
-                saved.training.map_or(0, |state| state.losses.len())
+                saved.state().map_or(0, |state| state.losses.len())
             });
             reports.push((progress.step, progress.steps, progress.loss, saved));
         },
@@ -234,7 +234,7 @@ fn a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_last_checkpoint() 
         assert!(!error.is_divergence(), "no rate mends a broken image");
         assert!(error.to_string().contains("NaN at step 3"), "{error}");
         let kept = Checkpoint::load(&file.path).unwrap();
-        assert_eq!(kept.training.unwrap().losses, training.losses()[..2]);
+        assert_eq!(kept.state().unwrap().losses, training.losses()[..2]);
     }
 }
 
@@ -270,7 +270,7 @@ fn the_layer_that_made_the_first_number_that_is_none_is_named() {
             "{error}"
         );
         let kept = Checkpoint::load(&file.path).unwrap();
-        assert_eq!(kept.training.unwrap().losses, training.losses()[..2]);
+        assert_eq!(kept.state().unwrap().losses, training.losses()[..2]);
     }
 }
 
@@ -306,7 +306,7 @@ fn what_cannot_be_trained_is_refused() {
         architecture: Architecture::Srcnn { channels: 1 },
         parameters: Initialisation::Dong2016.parameters(1, 0),
         factor: None,
-        training: None,
+        provenance: Provenance::Unknown,
     };
     assert!(matches!(
         Training::resume(&Cpu, &weights),

@@ -45,7 +45,7 @@ fn in_parts(command: &[&str], loss: &str, signal: &str) {
     }
     let steps = Checkpoint::load(&weights)
         .unwrap()
-        .training
+        .state()
         .unwrap()
         .losses
         .len();
@@ -129,7 +129,7 @@ fn a_checkpoint_that_does_not_fit_leaves_the_one_before() {
         "{errors}"
     );
     let kept = Checkpoint::load(&weights).unwrap();
-    assert_eq!(kept.training.unwrap().losses.len(), 200);
+    assert_eq!(kept.state().unwrap().losses.len(), 200);
     let left = fs::read_dir(&cut)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());

@@ -1,7 +1,9 @@
 //! The program as a user meets it: what it prints, what it leaves behind, what it refuses.
 
+mod built_in;
 #[path = "../common/mod.rs"]
 mod common;
+mod earlier_versions;
 mod interrupted;
 #[path = "../common/program.rs"]
 mod program;
@@ -50,11 +52,18 @@ const TINY: [&str; 6] = ["--steps", "3", "--batch", "2", "--patch", "12"];
 
 #[test]
 fn an_experiment_from_start_to_report() {
-    let (train, test) = (images(&[32, 40]), images(&[40, 36]));
+    let (train, more, test) = (images(&[32, 40]), images(&[24]), images(&[40, 36]));
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("run");
     let command = ["reproduce", "super-resolution", "--out", text(&out)];
-    let folders = ["--train", text(train.path()), "--test", text(test.path())];
+    let folders = [
+        "--train",
+        text(train.path()),
+        "--train",
+        text(more.path()),
+        "--test",
+        text(test.path()),
+    ];
     let table = printed(&[&command[..], &folders, &TINY].concat());
     assert!(
         table.contains("Bicubic         MSE         MAE     MS-SSIM"),
@@ -70,6 +79,8 @@ fn an_experiment_from_start_to_report() {
     ] {
         assert!(fs::metadata(out.join(file)).unwrap().len() > 0, "{file}");
     }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains(text(train.path())) && page.contains(text(more.path())));
     let picture = Picture::open(&out.join("side-by-side.png")).unwrap();
     assert!(picture.width > 5 * 36, "five images side by side");
     assert_eq!(
@@ -352,6 +363,11 @@ fn what_cannot_be_trained_or_measured_is_named() {
     assert!(line.contains("no image in this folder"), "{line}");
     let line = train(&["--train", text(small.path())]);
     assert!(line.contains("none of the 2 images"), "{line}");
+    let good = images(&[40]);
+    for bad in [&small, &empty] {
+        let line = train(&["--train", text(good.path()), text(bad.path())]);
+        assert!(line.contains(text(bad.path())), "{line}");
+    }
     assert!(!out.exists(), "nothing is begun");
     for (option, value) in [
         ("--steps", "0"),

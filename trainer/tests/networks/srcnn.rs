@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use msssim_core::Size;
 use msssim_trainer::backend::ImageBatch;
 use msssim_trainer::backend::cpu::Cpu;
-use msssim_trainer::checkpoint::{Checkpoint, TrainingState};
+use msssim_trainer::checkpoint::{Checkpoint, Provenance, TrainingState};
 use msssim_trainer::loss::{Loss, PlannedLoss};
 use msssim_trainer::network::Architecture;
 use msssim_trainer::parameters::Parameters;
@@ -292,7 +292,7 @@ fn ten_steps_of_training_are_the_literals() {
             architecture: Architecture::Srcnn { channels: 1 },
             parameters: Parameters::zeros(layout(1)),
             factor: None,
-            training: Some(TrainingState {
+            provenance: Provenance::Resumable(TrainingState {
                 configuration,
                 optimizer: vec![vec![0.0; layout(1).len()]; 2],
                 losses: Vec::new(),
