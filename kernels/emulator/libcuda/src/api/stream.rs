@@ -23,7 +23,7 @@ export! {
     }
 
     fn cuStreamDestroy_v2(stream: usize) {
-        with(|driver| driver.destroy_stream(stream, &CallersMemory))
+        with(|driver| driver.destroy_stream(stream))
     }
 
     fn cuStreamSynchronize(stream: usize) {

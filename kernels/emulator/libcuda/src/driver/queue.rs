@@ -164,21 +164,21 @@ impl Driver {
 
     /// Does the next command of a stream, after what it waits for; `None` where there is none.
     fn advance(&mut self, stream: usize, host: &dyn Host) -> Outcome<Option<()>> {
-        let front = |driver: &Self| {
-            let stream = driver.streams.get(&stream).ok_or(Status::InvalidHandle)?;
-            Ok::<_, Status>(stream.queue.front().cloned())
-        };
-        if let Some(Command::Wait(ticket)) = front(self)? {
+        let front = |driver: &Self| driver.streams.get(&stream)?.queue.front().cloned();
+        if let Some(Command::Wait(ticket)) = front(self) {
             self.reach_ticket(ticket, host)?;
         }
-        let queue = self
-            .streams
-            .get_mut(&stream)
-            .map(|stream| &mut stream.queue);
-        let Some(command) = queue.and_then(|queue| queue.pop_front()) else {
+        let Some(found) = self.streams.get_mut(&stream) else {
             return Ok(None);
         };
+        let Some(command) = found.queue.pop_front() else {
+            return Ok(None);
+        };
+        let over = found.destroyed && found.queue.is_empty();
         self.note("done", stream, &command);
+        if over {
+            self.streams.remove(&stream);
+        }
         self.execute(command, host).map(Some)
     }
 

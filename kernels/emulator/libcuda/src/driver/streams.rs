@@ -13,6 +13,8 @@ pub(super) struct Stream {
     pub(super) queue: VecDeque<Command>,
     /// Streams are counted in the order of their creation, from 1 on.
     pub(super) number: usize,
+    /// Whether it is there for what is left in its queue.
+    pub(super) destroyed: bool,
 }
 
 /// A stream that is being captured: into which graph, and whether something forbidden happened.
@@ -49,10 +51,15 @@ impl Driver {
         handle
     }
 
-    /// What it was given is done all the same.
-    pub(crate) fn destroy_stream(&mut self, stream: usize, host: &dyn Host) -> Outcome {
-        self.finish(stream, host)?;
-        self.streams.remove(&stream).ok_or(Status::InvalidHandle)?;
+    /// What it was given is done all the same, at any time.
+    pub(crate) fn destroy_stream(&mut self, stream: usize) -> Outcome {
+        let mut left = self.streams.remove(&stream).ok_or(Status::InvalidHandle)?;
+        if !left.queue.is_empty() {
+            left.destroyed = true;
+            // Under a handle that nobody knows.
+            let handle = self.handle();
+            self.streams.insert(handle, left);
+        }
         self.recordings.remove(&stream);
         Ok(())
     }
