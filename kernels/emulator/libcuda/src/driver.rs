@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) mismatch: bool,
     /// The kernel whose launches succeed and do nothing; empty for all.
     pub(crate) idle: Option<String>,
+    /// The kernel whose PTX is refused.
+    pub(crate) refused: Option<String>,
     /// Bytes that the host can pin.
     pub(crate) pinned: u64,
     pub(crate) order: Order,
@@ -128,6 +130,7 @@ impl Default for Driver {
                 newest_ptx: None,
                 mismatch: false,
                 idle: None,
+                refused: None,
                 pinned: u64::MAX,
                 order: Order::AtOnce,
             },
@@ -207,6 +210,12 @@ impl Driver {
                 self.settings.compute_capability
             );
             return Err(Failure::new(Status::NoBinaryForGpu, text));
+        }
+        if let Some(kernel) = &self.settings.refused
+            && module.kernel(kernel).is_some()
+        {
+            let text = format!("{kernel} is refused, as the emulator was told");
+            return Err(Failure::new(Status::InvalidPtx, text));
         }
         let handle = self.handle();
         let module = self.device.load(module);

@@ -143,18 +143,29 @@ impl Emulator {
 
     /// Has launches do nothing from now on.
     pub fn idle(&self, idle: Idle<'_>) {
-        type Configure = unsafe extern "C" fn(*const c_char);
         let kernel = match idle {
             Idle::Never => None,
-            Idle::Always => Some(CString::default()),
-            // No kernel's name has a zero in it.
-            Idle::Kernel(name) => CString::new(name).ok(),
+            Idle::Always => Some(""),
+            Idle::Kernel(name) => Some(name),
         };
+        self.tell(b"emulatorIdle\0", kernel);
+    }
+
+    /// Has the driver's compiler refuse PTX that has this kernel, or none, from now on. What is loaded stays.
+    pub fn refuse(&self, kernel: Option<&str>) {
+        self.tell(b"emulatorRefuse\0", kernel);
+    }
+
+    /// Calls a function with the name of a kernel or null.
+    fn tell(&self, symbol: &[u8], kernel: Option<&str>) {
+        type Tell = unsafe extern "C" fn(*const c_char);
+        // No kernel's name has a zero in it.
+        let kernel = kernel.and_then(|name| CString::new(name).ok());
         let name = kernel.as_deref().map_or(ptr::null(), CStr::as_ptr);
-        // SAFETY: the library is this crate's own, in which the symbol has this type and takes null or a text.
+        // SAFETY: the library is this crate's own, in which the symbols have this type and take null or a text.
         unsafe {
-            if let Ok(configure) = self.library.get::<Configure>(b"emulatorIdle\0") {
-                configure(name);
+            if let Ok(tell) = self.library.get::<Tell>(symbol) {
+                tell(name);
             }
         }
     }

@@ -243,6 +243,14 @@ extern "C" fn emulatorIdle(kernel: Text) {
     with_any(|driver| driver.settings.idle = kernel);
 }
 
+/// Has PTX with this kernel be refused, or no PTX if it is null. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorRefuse(kernel: Text) {
+    let kernel = kernel.read().ok();
+    with_any(|driver| driver.settings.refused = kernel);
+}
+
 /// The failure of what this library does not do.
 pub(super) fn not_supported(what: &str) -> Failure {
     Failure::new(Status::NotSupported, format!("{what} is not emulated"))
