@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::inference::{Inference, on};
 use super::progress::Progress;
+use super::run_options::resolved;
 use super::{Failure, Outcome};
-use crate::backend::cpu::Cpu;
 use crate::checkpoint::{Checkpoint, UNSTATED_FACTOR};
+use crate::device::Choice;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
 use crate::report::table::Table;
@@ -37,6 +39,9 @@ enum Network {
         /// How many times the network enlarges, if the file does not say [default: 4]
         #[arg(long, value_name = "N")]
         scale: Option<usize>,
+        /// What runs the network, in single precision
+        #[arg(long, value_enum, default_value_t = Choice::Cpu)]
+        device: Choice,
         /// Print one JSON object per set, in full precision
         #[arg(long)]
         json: bool,
@@ -71,17 +76,19 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         weights,
         test,
         scale,
+        device,
         json,
     } = &arguments.network;
     let checkpoint = Checkpoint::load_srcnn(weights)?;
     let factor = factor(&checkpoint, *scale, weights)?;
+    let inference = Inference::on(resolved(*device))?;
     let sets = test_sets(test);
     let mut table = Table {
         methods: vec!["Bicubic".into(), "network".into()],
         sets: Vec::new(),
     };
     for set in &sets {
-        let measured = measure(&[&checkpoint.parameters], set, factor)?;
+        let measured = measure(&inference, &[&checkpoint.parameters], set, factor)?;
         if *json {
             let line = Line {
                 set: set.name(),
@@ -115,12 +122,13 @@ pub(super) fn test_sets(folders: &[PathBuf]) -> Vec<TestSet> {
 
 /// Measures networks on a set, with a progress bar.
 pub(super) fn measure(
+    inference: &Inference,
     networks: &[&Parameters],
     set: &TestSet,
     factor: usize,
 ) -> Result<Measured, Failure> {
     let mut progress = None;
-    let measured = measure_set(&Cpu, networks, set, factor, |image, images| {
+    let on_image = |image: usize, images: usize| {
         let (bar, _) = progress.get_or_insert_with(|| {
             (
                 Progress::new(&set.name(), images as u64, 1, "images"),
@@ -128,7 +136,9 @@ pub(super) fn measure(
             )
         });
         bar.at(image as u64, "");
-    })?;
+    };
+    let measured =
+        on!(inference, backend => measure_set(backend, networks, set, factor, on_image))?;
     if let Some((mut progress, images)) = progress {
         progress.at(images, "");
         progress.finish("measured");

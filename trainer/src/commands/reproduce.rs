@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::evaluate::{measure, test_sets};
+use super::inference::{Inference, on};
 use super::options::ExperimentOptions;
 use super::progress::say;
 use super::reconstruction::{self, ReconstructionOptions};
@@ -14,7 +15,6 @@ use super::representations::{self, RepresentationOptions};
 use super::run_options::RunOptions;
 use super::train::train;
 use super::{Failure, Outcome, interrupt};
-use crate::backend::cpu::Cpu;
 use crate::experiment::Experiment;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
@@ -25,7 +25,7 @@ use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
 use crate::run_folder::RunFolder;
 use crate::run_log;
-use crate::super_resolution::{TestSet, show};
+use crate::super_resolution::{Shown, TestSet, show};
 
 /// Where runs go unless told otherwise.
 const FOLDER: &str = "runs/super-resolution";
@@ -131,6 +131,7 @@ fn super_resolution(
     let networks: Vec<&Parameters> = networks.iter().collect();
     let curve = run_log::write(&folder, &curves)?;
 
+    let inference = Inference::on(experiment.device)?;
     let mut table = Table::default();
     table.methods.push("Bicubic".into());
     table
@@ -138,7 +139,7 @@ fn super_resolution(
         .extend(Loss::ALL.map(|loss| loss.name().to_owned()));
     let mut showpiece = None;
     for set in test_sets(&experiment.test) {
-        let measured = measure(&networks, &set, experiment.scale)?;
+        let measured = measure(&inference, &networks, &set, experiment.scale)?;
         let qualities = std::iter::once(measured.bicubic).chain(measured.networks);
         table.sets.push((set.name(), qualities.collect()));
         showpiece.get_or_insert((set, measured.showpiece));
@@ -146,7 +147,9 @@ fn super_resolution(
     write_results(&folder, &table)?;
     let mut pictures = Vec::new();
     if let Some((set, image)) = showpiece {
-        write_picture(&folder, &networks, &set, image, experiment.scale)?;
+        let factor = experiment.scale;
+        let shown = on!(&inference, backend => show(backend, &networks, &set, image, factor))?;
+        write_picture(&folder, &set, shown)?;
         let caption = "The original, bicubic and the three networks; below, the framed detail \
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));
@@ -189,14 +192,7 @@ fn write_results(folder: &RunFolder, table: &Table) -> Result<(), Failure> {
     Ok(folder.write_json("results.json", &results)?)
 }
 
-fn write_picture(
-    folder: &RunFolder,
-    networks: &[&Parameters],
-    set: &TestSet,
-    image: usize,
-    factor: usize,
-) -> Result<(), Failure> {
-    let shown = show(&Cpu, networks, set, image, factor)?;
+fn write_picture(folder: &RunFolder, set: &TestSet, shown: Shown) -> Result<(), Failure> {
     let mut panels = vec![Panel {
         title: "original".into(),
         caption: set.name(),

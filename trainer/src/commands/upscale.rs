@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::evaluate::factor;
+use super::inference::{Inference, on};
+use super::run_options::resolved;
 use super::{Failure, Outcome};
-use crate::backend::cpu::Cpu;
 use crate::checkpoint::Checkpoint;
+use crate::device::Choice;
 use crate::picture::{MAX_PIXELS, Picture};
 use crate::super_resolution::upscale;
 
@@ -25,6 +27,9 @@ pub(super) struct Arguments {
     /// How many times the network enlarges, if the file does not say [default: 4]
     #[arg(long, value_name = "N")]
     scale: Option<usize>,
+    /// What runs the network, in single precision
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
+    device: Choice,
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
@@ -40,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     let Arguments {
         weights,
         scale,
+        device,
         force,
         input,
         output,
@@ -61,7 +67,9 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             input.display()
         )));
     }
-    let large = upscale(&Cpu, &checkpoint.parameters, &picture, factor)?;
+    let inference = Inference::on(resolved(*device))?;
+    let parameters = &checkpoint.parameters;
+    let large = on!(&inference, backend => upscale(backend, parameters, &picture, factor))?;
     large.save_png(output)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Chosen, Failure, Outcome};
 use crate::autoencoder::{Model, decode};
-use crate::backend::cpu::Cpu;
+use crate::commands::inference::{Inference, on};
 use crate::experiment::reconstruction::Reconstruction;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
@@ -33,6 +33,7 @@ type Measured = (String, Held, Reconstructed);
 pub(super) fn write(
     folder: &RunFolder,
     experiment: &Reconstruction,
+    inference: &Inference,
     networks: &[&Parameters],
     measured: &[Measured],
     rates: &[Chosen],
@@ -70,7 +71,7 @@ pub(super) fn write(
         drawings.push((format!("Ranks on the {count} images of {set}"), drawing));
     }
     if experiment.model == Model::ElVae {
-        samples(experiment, networks)?.save_png(&folder.file("samples.png"))?;
+        samples(experiment, inference, networks)?.save_png(&folder.file("samples.png"))?;
         let caption = "Images of codes drawn from the prior, the standard Gaussian; the same codes for \
                        each network.";
         pictures.push(("samples.png".to_owned(), caption.to_owned()));
@@ -95,14 +96,18 @@ fn sheet(held: &Held, made: &Reconstructed, images: &[usize]) -> Picture {
 }
 
 /// Images of random codes, a column for each network.
-fn samples(experiment: &Reconstruction, networks: &[&Parameters]) -> Result<Picture, Failure> {
+fn samples(
+    experiment: &Reconstruction,
+    inference: &Inference,
+    networks: &[&Parameters],
+) -> Result<Picture, Failure> {
     let shape = experiment.shape();
     let mut random = Random::new(experiment.seed, "prior", 0);
     let numbers = 0..SAMPLES * shape.code_len();
     let codes: Vec<f32> = numbers.map(|_| random.normal() as f32).collect();
     let mut columns = Vec::new();
     for (loss, parameters) in Loss::ALL.iter().zip(networks) {
-        let images = decode(&Cpu, shape, parameters, &codes)?;
+        let images = on!(inference, backend => decode(backend, shape, parameters, &codes))?;
         let images = images.chunks_exact(shape.image_len());
         let picture = |plane: &[f32]| Picture::grey(shape.side, shape.side, plane.to_vec(), 1.0);
         columns.push(Column {
