@@ -1,8 +1,9 @@
 //! The training loop.
 //!
 //! A step uploads a batch, the update's coefficients and the network's noise, queues forward, loss,
-//! backward and update on the device, and reads the loss back. Batches, schedule and update are functions of the step,
-//! so a resumed run equals an uninterrupted one bit for bit on the same machine.
+//! backward and update on the device, and reads the loss back; a device that crops by itself is given many steps at a
+//! time. Batches, schedule and update are functions of the step, so a resumed run equals an uninterrupted one bit for
+//! bit on the same machine.
 
 mod agenda;
 mod configuration;

@@ -174,7 +174,7 @@ fn a_stopped_run_goes_on_to_the_same_bits() {
     let file = tempfile::tempdir().expect("a folder");
     let path = file.path().join("checkpoint.safetensors");
     emulator.order(Order::CopiesFirst);
-    for stop_at in [1, 2, 5] {
+    for (stop_at, again) in [(1, true), (2, false), (5, false)] {
         let mut first = Training::new(&cuda, configuration).expect("a plan");
         let stop = AtomicBool::new(false);
         let saving = Saving {
@@ -186,6 +186,12 @@ fn a_stopped_run_goes_on_to_the_same_bits() {
             stop.store(at.step >= stop_at, Ordering::Relaxed);
         });
         assert_eq!(outcome.expect("a run"), Outcome::Stopped);
+        if again {
+            // With images that are opened anew.
+            run(&mut first, folder.path());
+            assert!(first.checkpoint().expect("weights") == checkpoint);
+            continue;
+        }
         drop(first);
         let stopped = Checkpoint::load(&path).expect("a checkpoint");
         let mut second = Training::resume(&cuda, &stopped).expect("a plan");

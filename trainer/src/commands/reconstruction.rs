@@ -166,7 +166,6 @@ pub(super) fn run(
     report::write(
         &folder,
         &experiment,
-        &inference,
         &networks,
         &measured,
         &rates,

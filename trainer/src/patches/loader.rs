@@ -111,6 +111,12 @@ impl Loader {
         self.resident = Some(block);
     }
 
+    /// Whether crops are those of block `number`.
+    pub fn serves(&self, number: usize) -> bool {
+        let resident = self.resident.as_ref();
+        resident.is_some_and(|block| block.number == number)
+    }
+
     /// The crops of `step`, which [`Loader::fill`] would make, among the images that [`Loader::images`] read or
     /// [`Loader::serve`] was given last.
     ///

@@ -39,7 +39,7 @@ impl<B: Backend> Agenda<B> {
         step: u64,
         stop: &AtomicBool,
     ) -> Result<bool, TrainingError> {
-        if self.shown == Some(block) {
+        if self.shown == Some(block) && loader.serves(block) {
             return Ok(true);
         }
         if loader.blocks() == 1 {

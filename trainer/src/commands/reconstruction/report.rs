@@ -33,7 +33,6 @@ type Measured = (String, Held, Reconstructed);
 pub(super) fn write(
     folder: &RunFolder,
     experiment: &Reconstruction,
-    inference: &Inference,
     networks: &[&Parameters],
     measured: &[Measured],
     rates: &[Chosen],
@@ -71,7 +70,7 @@ pub(super) fn write(
         drawings.push((format!("Ranks on the {count} images of {set}"), drawing));
     }
     if experiment.model == Model::ElVae {
-        samples(experiment, inference, networks)?.save_png(&folder.file("samples.png"))?;
+        samples(experiment, networks)?.save_png(&folder.file("samples.png"))?;
         let caption = "Images of codes drawn from the prior, the standard Gaussian; the same codes for \
                        each network.";
         pictures.push(("samples.png".to_owned(), caption.to_owned()));
@@ -96,18 +95,15 @@ fn sheet(held: &Held, made: &Reconstructed, images: &[usize]) -> Picture {
 }
 
 /// Images of random codes, a column for each network.
-fn samples(
-    experiment: &Reconstruction,
-    inference: &Inference,
-    networks: &[&Parameters],
-) -> Result<Picture, Failure> {
+fn samples(experiment: &Reconstruction, networks: &[&Parameters]) -> Result<Picture, Failure> {
+    let inference = Inference::on(experiment.device)?;
     let shape = experiment.shape();
     let mut random = Random::new(experiment.seed, "prior", 0);
     let numbers = 0..SAMPLES * shape.code_len();
     let codes: Vec<f32> = numbers.map(|_| random.normal() as f32).collect();
     let mut columns = Vec::new();
     for (loss, parameters) in Loss::ALL.iter().zip(networks) {
-        let images = on!(inference, backend => decode(backend, shape, parameters, &codes))?;
+        let images = on!(&inference, backend => decode(backend, shape, parameters, &codes))?;
         let images = images.chunks_exact(shape.image_len());
         let picture = |plane: &[f32]| Picture::grey(shape.side, shape.side, plane.to_vec(), 1.0);
         columns.push(Column {
