@@ -9,6 +9,7 @@
 mod general;
 mod metric;
 pub(crate) mod network;
+pub(crate) mod pinned;
 
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;

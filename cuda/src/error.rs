@@ -118,12 +118,34 @@ pub enum Error {
         strides: [usize; 4],
     },
     /// Device memory is exhausted.
-    #[error("{asked} bytes of device memory asked, {free} free: split the batch")]
+    #[error(
+        "{asked} bytes of device memory asked, {free} free: split the batch, or end what else uses the device"
+    )]
     OutOfMemory {
         /// Bytes that were asked for.
         asked: usize,
         /// Bytes that are free.
         free: usize,
+    },
+    /// The host has no memory that can be page-locked.
+    #[error(
+        "{asked} bytes of page-locked host memory asked, and refused: free memory of the host, or let this \
+         process lock more of it (a container's limit, ulimit -l)"
+    )]
+    HostMemory {
+        /// Bytes that were asked for.
+        asked: usize,
+    },
+    /// More training images at a time than kernels count.
+    #[error(
+        "{samples} samples of training images on the device at a time, at most {most} are counted in 32 bits: \
+         take fewer or smaller images"
+    )]
+    TooManySamples {
+        /// Samples of a plane of images, those of both halves where images are streamed.
+        samples: usize,
+        /// The most that are possible.
+        most: usize,
     },
     /// The driver cannot translate kernels.
     #[error("the driver refuses the kernels in {module}.ptx: {log}")]

@@ -44,6 +44,7 @@ impl Drop for Alone {
             self.set(setting, usual);
         }
         self.idle(Idle::Never);
+        self.refuse(None);
     }
 }
 
@@ -178,6 +179,54 @@ fn kernels_that_are_refused_later() {
         emulator.set(Setting::NewestPtx, 84);
         let works = metric.workspace(&device, &stream, 1, Pass::Gradient);
         works.expect("a workspace");
+    }
+}
+
+/// The kernels of networks are translated when a network is opened, those of a loss when it is planned; whichever is
+/// refused is named, and there once it is not.
+#[test]
+fn kernels_of_networks_that_the_driver_refuses() {
+    let emulator = alone();
+    for (precision, kernel, module) in [
+        (Precision::F32, "conv_8", "conv_f32"),
+        (Precision::Tf32, "conv_8", "conv_tf32"),
+        (Precision::Bf16, "conv_8", "conv_bf16"),
+        (Precision::Tf32, "pack", "packed_tf32"),
+        (Precision::Bf16, "pack", "packed_bf16"),
+        (Precision::F32, "pad", "conv_rest"),
+        (Precision::F32, "gaussian_forward", "code"),
+        (Precision::F32, "squared_error", "loss"),
+        (Precision::F32, "adam", "optimizer"),
+        (Precision::F32, "begin_step", "feed"),
+    ] {
+        emulator.refuse(Some(kernel));
+        match Network::open(0, precision).err() {
+            Some(ProbeError::PtxRefused { module: of, log }) => {
+                assert_eq!(of, module);
+                assert!(log.contains(&format!("{kernel} is refused")), "{log}");
+            }
+            other => panic!("{module}: {other:?}"),
+        }
+        emulator.refuse(None);
+    }
+    for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+        let network = Network::open(0, precision).expect("a device");
+        let size = Size {
+            width: 40,
+            height: 36,
+        };
+        let comparison = Comparison::MsSsim(Params::SNELL_2017_PIXELS);
+        emulator.set(Setting::NewestPtx, 65);
+        match network.plan_measure(comparison, 1, 1, size) {
+            Err(Error::PtxRefused { module, log }) => {
+                assert_eq!(module, "terms");
+                assert!(log.contains("PTX 7.0 is newer than 6.5"), "{log}");
+            }
+            other => panic!("{other:?}"),
+        }
+        emulator.set(Setting::NewestPtx, 84);
+        let measure = network.plan_measure(comparison, 1, 1, size);
+        measure.expect("a plan");
     }
 }
 

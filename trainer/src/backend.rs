@@ -13,6 +13,7 @@
 pub mod cpu;
 pub mod cuda;
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use msssim_cpu::layers::{Conv2dShape, DenseShape};
@@ -131,6 +132,27 @@ pub struct Layer {
     pub bias: Range<usize>,
 }
 
+/// Memory of the host for a block of images, from which a device fetches them while it computes: for a thread
+/// that prepares them.
+pub trait Staging: Send + 'static {
+    /// Waits for what was sent last: room for inputs and targets, or for both at once where they are alike.
+    fn planes(&mut self) -> Result<Vec<&mut [f32]>, Error>;
+
+    /// Has the first `samples` of each fetched, and does not wait for it.
+    fn send(&mut self, samples: usize) -> Result<(), Error>;
+}
+
+/// Of a device that is the host.
+impl Staging for Infallible {
+    fn planes(&mut self) -> Result<Vec<&mut [f32]>, Error> {
+        match *self {}
+    }
+
+    fn send(&mut self, _: usize) -> Result<(), Error> {
+        match *self {}
+    }
+}
+
 /// How a distorted image is compared with its reference; samples are in 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
@@ -216,10 +238,34 @@ pub trait Backend: 'static {
         noise: usize,
     ) -> Result<Option<Self::Agenda>, Error>;
 
-    /// Replaces the images, of which inputs and targets are cropped, and forgets all steps. What was
-    /// recorded before is of the old images.
-    fn show(&self, agenda: &mut Self::Agenda, inputs: &[f32], targets: &[f32])
-    -> Result<(), Error>;
+    /// Memory of the host from which images get into an agenda while steps run on others.
+    type Staging: Staging;
+
+    /// Replaces the images, of which inputs and targets are cropped, and forgets all steps. Without `inputs`
+    /// they are the targets. What was recorded before is of the old images.
+    fn show(
+        &self,
+        agenda: &mut Self::Agenda,
+        inputs: Option<&[f32]>,
+        targets: &[f32],
+    ) -> Result<(), Error>;
+
+    /// Makes room for two blocks of images in turn, each of up to `samples` inputs and as many targets, which are the
+    /// same where they are `alike`; forgets the images before and all steps. What was recorded before is of
+    /// the old images.
+    fn stream_images(
+        &self,
+        agenda: &mut Self::Agenda,
+        samples: usize,
+        alike: bool,
+    ) -> Result<Self::Staging, Error>;
+
+    /// Has what is sent next go where no step is cropped from, once the steps before are done.
+    fn stage(&self, agenda: &Self::Agenda, staging: &mut Self::Staging) -> Result<(), Error>;
+
+    /// Has later steps be cropped from what was sent last, once it is there; forgets the steps before. What was
+    /// recorded before stays good.
+    fn turn(&self, agenda: &mut Self::Agenda, staging: &mut Self::Staging) -> Result<(), Error>;
 
     /// Writes the crops, coefficients and noise of the next steps.
     fn write_agenda(

@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod export;
+mod inference;
 mod interrupt;
 mod networks;
 mod options;

@@ -1,9 +1,11 @@
 //! The training loop.
 //!
 //! A step uploads a batch, the update's coefficients and the network's noise, queues forward, loss,
-//! backward and update on the device, and reads the loss back. Batches, schedule and update are functions of the step,
-//! so a resumed run equals an uninterrupted one bit for bit on the same machine.
+//! backward and update on the device, and reads the loss back; a device that crops by itself is given many steps at a
+//! time. Batches, schedule and update are functions of the step, so a resumed run equals an uninterrupted one bit for
+//! bit on the same machine.
 
+mod agenda;
 mod configuration;
 mod error;
 
@@ -16,6 +18,7 @@ pub use error::{Origin, TrainingError};
 
 use rayon::prelude::*;
 
+use self::agenda::Agenda;
 use crate::backend::{self, Backend, Crop};
 use crate::checkpoint::{Checkpoint, Provenance, TrainingState};
 use crate::loss::PlannedLoss;
@@ -109,13 +112,6 @@ pub struct Training<'b, B: Backend> {
     agenda: Option<Agenda<B>>,
 }
 
-struct Agenda<B: Backend> {
-    planned: B::Agenda,
-    /// The block of images on the device.
-    shown: Option<usize>,
-    recording: Option<B::Recording>,
-}
-
 impl<'b, B: Backend> Training<'b, B> {
     /// Training from the beginning.
     ///
@@ -188,11 +184,7 @@ impl<'b, B: Backend> Training<'b, B> {
         let coefficients = optimizer.coefficients(0, 0.0).len();
         let agenda = backend.plan_agenda(AHEAD, crops, coefficients, network.noise_len())?;
         Ok(Self {
-            agenda: agenda.map(|planned| Agenda {
-                planned,
-                shown: None,
-                recording: None,
-            }),
+            agenda: agenda.map(Agenda::new),
             network,
             doutput: backend.zeros(len)?,
             loss: PlannedLoss::new(backend, configuration.loss, batch)?,
@@ -288,8 +280,13 @@ impl<'b, B: Backend> Training<'b, B> {
     }
 
     /// Takes one step or more, up to step `until`, on a device that crops its batches itself as many
-    /// as it is given at a time.
-    fn advance(&mut self, source: &mut impl BatchSource, until: u64) -> Result<(), TrainingError> {
+    /// as it is given at a time; none if `stop` becomes true before their images are there.
+    fn advance(
+        &mut self,
+        source: &mut impl BatchSource,
+        until: u64,
+        stop: &AtomicBool,
+    ) -> Result<(), TrainingError> {
         let (Some(agenda), Some(loader)) = (&mut self.agenda, source.loader()) else {
             return self.step(source).map(drop);
         };
@@ -298,15 +295,16 @@ impl<'b, B: Backend> Training<'b, B> {
         } = self.configuration;
         let first = self.losses.len() as u64;
         let (block, left) = loader.block_of(first);
-        if agenda.shown != Some(block) {
-            let [inputs, targets] = loader.images(block).map_err(|error| TrainingError::Batch {
-                step: first,
-                source: Box::new(error),
-            })?;
-            self.backend.show(&mut agenda.planned, &inputs, &targets)?;
-            (agenda.shown, agenda.recording) = (Some(block), None);
+        if !agenda.show(self.backend, loader, block, first, stop)? {
+            return Ok(());
+        }
+        let end = first.saturating_add(left);
+        if end < steps {
+            let (next, _) = loader.block_of(end);
+            agenda.prepare(self.backend, loader, next, end)?;
         }
         let coming = first..first + left.min(until - first).min(AHEAD as u64);
+        let last_of_block = coming.end == end;
         let crops: Vec<Crop> = coming.clone().flat_map(|step| loader.crops(step)).collect();
         let coefficients: Vec<f32> = coming
             .clone()
@@ -332,6 +330,10 @@ impl<'b, B: Backend> Training<'b, B> {
         let Some(agenda) = &self.agenda else {
             return Ok(());
         };
+        if last_of_block {
+            // While the device is at its last steps, so that it finds the next images there.
+            agenda.wait(stop);
+        }
         for [measured, divergence] in self.backend.recorded(&agenda.planned)? {
             let penalty = self.network.penalty_of(divergence);
             let loss = (self.loss.of_measured(measured) + penalty) as f32;
@@ -405,7 +407,7 @@ impl<'b, B: Backend> Training<'b, B> {
                 }
                 _ => steps,
             };
-            self.advance(source, until)?;
+            self.advance(source, until, stop)?;
             for (at, loss) in self.losses.iter().enumerate().skip(begun) {
                 on_step(Progress {
                     step: at as u64 + 1,

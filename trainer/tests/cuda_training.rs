@@ -120,25 +120,27 @@ fn resident_images_give_the_batches_of_the_host() {
         let path = folder.path().join(format!("{i}.png"));
         dead_leaves(7, i, 12, 16).save_png(&path).expect("a file");
     }
-    // Noise comes from tables as crops do, and its divergence counts.
-    for configuration in [
-        small(Loss::Mae, Optimizer::ADAM, 7),
-        autoencoder(Model::ElVae, Loss::Mse, 7),
+    // Noise comes from tables as crops do, and its divergence counts. Blocks are of one image, which serves two
+    // steps, or of all.
+    for (configuration, budget) in [
+        (small(Loss::Mae, Optimizer::ADAM, 7), 1),
+        (small(Loss::Mae, Optimizer::ADAM, 3), usize::MAX),
+        (autoencoder(Model::ElVae, Loss::Mse, 7), 1),
+        (autoencoder(Model::ElVae, Loss::Mse, 3), usize::MAX),
     ] {
-        check_resident(&cuda, configuration, folder.path());
+        check_resident(&cuda, configuration, folder.path(), budget);
     }
 }
 
-fn check_resident(cuda: &Cuda, configuration: Configuration, folder: &Path) {
+fn check_resident(cuda: &Cuda, configuration: Configuration, folder: &Path, budget: usize) {
     let loader = || {
-        // Blocks of one image, which serves two steps.
         let folder = folder.to_owned();
-        let source = Source::folders(&[folder], &configuration.patches, 3, 1).expect("images");
+        let source = Source::folders(&[folder], &configuration.patches, 3, budget).expect("images");
         Loader::new(source, configuration.patches, configuration.seed)
     };
     let mut by_host = Training::new(cuda, configuration).expect("a plan");
     let mut batches = loader();
-    for _ in 0..7 {
+    for _ in 0..configuration.steps {
         by_host.step(&mut batches).expect("a step");
     }
     let mut by_device = Training::new(cuda, configuration).expect("a plan");

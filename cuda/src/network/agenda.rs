@@ -1,11 +1,14 @@
 //! Steps that a device takes by itself: where their batches, coefficients and noise come from, and where
 //! their measures go.
 
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cudarc::driver::CudaSlice;
 use msssim_kernels::network::Crop;
 
+use super::staging::check_samples;
 use super::{Buffer, GaussianCode, Measure, Network};
 use crate::driver::network::{Part, PlannedAgenda};
 use crate::driver::{upload, with_view};
@@ -22,8 +25,10 @@ pub struct Agenda {
     noise: usize,
     /// How many steps fit.
     capacity: usize,
-    bicubic: Buffer,
-    truth: Buffer,
+    /// Inputs and targets, which may be one and the same.
+    images: [Buffer; 2],
+    /// The samples of each that crops are cut from.
+    shown: Range<usize>,
     /// The number of the next step in the tables, and how many there are.
     step: Rc<CudaSlice<i32>>,
     crops: Rc<CudaSlice<i32>>,
@@ -34,6 +39,36 @@ pub struct Agenda {
     /// Steps written, and of those how many were put into the stream.
     written: usize,
     begun: usize,
+}
+
+impl Agenda {
+    /// Where the images that crops are cut from begin.
+    pub(super) fn begin(&self) -> usize {
+        self.shown.start
+    }
+
+    /// How many samples they have.
+    pub(super) fn samples(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Gives up the images and their memory.
+    pub(super) fn forget(&mut self, network: &Network) -> Result<(), Error> {
+        let none = network.zeros(1)?;
+        self.hold([none.share(), none]);
+        Ok(())
+    }
+
+    /// Takes memory for images, of which none is shown yet.
+    pub(super) fn hold(&mut self, images: [Buffer; 2]) {
+        (self.images, self.shown) = (images, 0..0);
+        (self.written, self.begun) = (0, 0);
+    }
+
+    /// Whether its targets lie there.
+    pub(super) fn holds(&self, memory: &Arc<CudaSlice<f32>>) -> bool {
+        Arc::ptr_eq(&self.images[1].memory, memory)
+    }
 }
 
 impl Network {
@@ -49,6 +84,7 @@ impl Network {
         coefficients: usize,
         noise: usize,
     ) -> Result<Agenda, Error> {
+        let none = self.zeros(1)?;
         Ok(Agenda {
             batch,
             channels,
@@ -56,8 +92,8 @@ impl Network {
             coefficients,
             noise,
             capacity,
-            bicubic: self.zeros(1)?,
-            truth: self.zeros(1)?,
+            images: [none.share(), none],
+            shown: 0..0,
             step: Rc::new(upload(&self.stream, &[0, 0])?),
             crops: Rc::new(upload(&self.stream, &vec![0i32; 4 * batch * capacity])?),
             table: self.zeros(coefficients * capacity)?,
@@ -68,29 +104,51 @@ impl Network {
         })
     }
 
-    /// Replaces the images of an agenda, and forgets its steps. A recording keeps the images that it was
-    /// made with: record anew.
+    /// Replaces the images of an agenda, and forgets its steps. Without `bicubic` the inputs are the targets,
+    /// `truth`. A recording keeps the images that it was made with: record anew.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::Driver`].
+    /// [`Error::TooManySamples`], [`Error::OutOfMemory`], [`Error::Driver`].
     ///
     /// # Panics
     /// If there are more or fewer samples of the one than of the other.
-    pub fn show(&self, agenda: &mut Agenda, bicubic: &[f32], truth: &[f32]) -> Result<(), Error> {
+    pub fn show(
+        &self,
+        agenda: &mut Agenda,
+        bicubic: Option<&[f32]>,
+        truth: &[f32],
+    ) -> Result<(), Error> {
+        let inputs = bicubic.map_or(truth.len(), <[f32]>::len);
         assert!(
-            bicubic.len() == truth.len(),
-            "{} samples of input, {} of target",
-            bicubic.len(),
+            inputs == truth.len(),
+            "{inputs} samples of input, {} of target",
             truth.len()
         );
+        check_samples(inputs)?;
+        // What was there makes room first.
+        agenda.forget(self)?;
         let copy = |samples: &[f32]| -> Result<Buffer, Error> {
             let mut buffer = self.zeros(samples.len())?;
             self.upload(samples, &mut buffer)?;
             Ok(buffer)
         };
-        agenda.bicubic = copy(bicubic)?;
-        agenda.truth = copy(truth)?;
-        // The crops of the images before need not lie in these.
+        let truth = copy(truth)?;
+        let bicubic = match bicubic {
+            Some(bicubic) => copy(bicubic)?,
+            None => truth.share(),
+        };
+        agenda.hold([bicubic, truth]);
+        self.show_part(agenda, 0, inputs)
+    }
+
+    /// Has the crops of later steps be cut from some of the samples, and forgets those that were written.
+    pub(super) fn show_part(
+        &self,
+        agenda: &mut Agenda,
+        begin: usize,
+        samples: usize,
+    ) -> Result<(), Error> {
+        agenda.shown = begin..begin + samples;
         self.write_agenda(agenda, &[], &[], &[])
     }
 
@@ -121,14 +179,21 @@ impl Network {
             noise.len(),
             agenda.capacity
         );
-        let samples = agenda.bicubic.len();
+        let samples = agenda.samples();
         for crop in crops {
             assert!(
                 crop.fits(agenda.channels, agenda.side, samples),
                 "{crop:?} leaves images of {samples} samples"
             );
         }
-        let numbers: Vec<i32> = crops.iter().flat_map(|crop| crop.to_array()).collect();
+        // Samples are so few that their numbers fit.
+        let begin = agenda.begin() as i32;
+        let placed = |crop: &Crop| Crop {
+            first: begin + crop.first,
+            ..*crop
+        };
+        let numbers = crops.iter().flat_map(|crop| placed(crop).to_array());
+        let numbers: Vec<i32> = numbers.collect();
         let copy = |table, values: &[i32]| -> Result<(), Error> {
             let part = Part {
                 len: values.len(),
@@ -186,7 +251,8 @@ impl Network {
             agenda.coefficients,
             agenda.noise
         );
-        let images = [self.whole(&agenda.bicubic), self.whole(&agenda.truth)];
+        let [inputs, targets] = &agenda.images;
+        let images = [self.whole(inputs), self.whole(targets)];
         let batch = [self.whole(input), self.whole(target)];
         let planned = self.agenda(agenda);
         let current = self.whole(coefficients);

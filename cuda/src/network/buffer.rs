@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cudarc::driver::{CudaSlice, DevicePtr};
 
@@ -15,7 +16,7 @@ use crate::error::Error;
 /// Dropping one that a [`Recording`](super::Recording) uses is fine: the recording keeps it.
 #[derive(Debug)]
 pub struct Buffer {
-    pub(super) memory: Rc<CudaSlice<f32>>,
+    pub(super) memory: Arc<CudaSlice<f32>>,
 }
 
 impl Buffer {
@@ -28,6 +29,13 @@ impl Buffer {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The same memory once more.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            memory: Arc::clone(&self.memory),
+        }
+    }
 }
 
 impl Network {
@@ -38,7 +46,7 @@ impl Network {
     pub fn zeros(&self, len: usize) -> Result<Buffer, Error> {
         let memory = allocate_zeros(&self.stream, len)?;
         Ok(Buffer {
-            memory: Rc::new(memory),
+            memory: Arc::new(memory),
         })
     }
 

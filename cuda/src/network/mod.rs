@@ -13,11 +13,11 @@ mod convolution;
 mod dense;
 mod product;
 mod recording;
+mod staging;
 mod update;
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use cudarc::driver::CudaStream;
@@ -35,6 +35,7 @@ pub use convolution::Convolution;
 pub use dense::DenseLayer;
 pub use msssim_kernels::network::{Activation, Adam, Conv, Crop, Dense};
 pub use recording::Recording;
+pub use staging::Staging;
 
 /// How layers are computed. Weights, activations, losses and updates are single precision in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct Network {
     kernels: NetworkKernels,
     precision: Precision,
     /// The memory used since recording began.
-    recording: RefCell<Option<Vec<Rc<dyn Any>>>>,
+    recording: RefCell<Option<Vec<Box<dyn Any>>>>,
 }
 
 impl Network {

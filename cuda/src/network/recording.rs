@@ -1,7 +1,6 @@
 //! A fixed sequence of calls as a graph.
 
 use std::any::Any;
-use std::rc::Rc;
 
 use cudarc::driver::CudaGraph;
 
@@ -13,7 +12,7 @@ use crate::error::Error;
 pub struct Recording {
     // Dropped before the memory that it uses.
     graph: CudaGraph,
-    _memory: Vec<Rc<dyn Any>>,
+    _memory: Vec<Box<dyn Any>>,
 }
 
 impl Network {
@@ -43,10 +42,10 @@ impl Network {
         Ok(recording.graph.launch()?)
     }
 
-    /// Notes memory that the calls being recorded use.
-    pub(super) fn keep<M: Any>(&self, memory: &Rc<M>) {
+    /// Notes memory, by one of its owners, that the calls being recorded use.
+    pub(super) fn keep<M: Any + Clone>(&self, memory: &M) {
         if let Some(kept) = &mut *self.recording.borrow_mut() {
-            kept.push(memory.clone());
+            kept.push(Box::new(memory.clone()));
         }
     }
 }

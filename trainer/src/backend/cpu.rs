@@ -85,7 +85,26 @@ impl Backend for Cpu {
         Ok(None)
     }
 
-    fn show(&self, agenda: &mut Infallible, _: &[f32], _: &[f32]) -> Result<(), Error> {
+    type Staging = Infallible;
+
+    fn show(&self, agenda: &mut Infallible, _: Option<&[f32]>, _: &[f32]) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn stream_images(
+        &self,
+        agenda: &mut Infallible,
+        _: usize,
+        _: bool,
+    ) -> Result<Infallible, Error> {
+        match *agenda {}
+    }
+
+    fn stage(&self, agenda: &Infallible, _: &mut Infallible) -> Result<(), Error> {
+        match *agenda {}
+    }
+
+    fn turn(&self, agenda: &mut Infallible, _: &mut Infallible) -> Result<(), Error> {
         match *agenda {}
     }
 

@@ -5,7 +5,7 @@
 use msssim_cpu::layers::Padding;
 use msssim_cuda::network::{
     Adam, Agenda, Buffer, Comparison, Conv, Convolution, Dense, DenseLayer, GaussianCode, Measure,
-    Network, Precision,
+    Network, Precision, Staging,
 };
 use msssim_cuda::{Params, ProbeError, Size, network};
 
@@ -55,6 +55,16 @@ pub enum Recording {
     Recorded(network::Recording),
 }
 
+impl super::Staging for Staging {
+    fn planes(&mut self) -> Result<Vec<&mut [f32]>, Error> {
+        Ok(Self::planes(self)?)
+    }
+
+    fn send(&mut self, samples: usize) -> Result<(), Error> {
+        Ok(Self::send(self, samples)?)
+    }
+}
+
 impl Backend for Cuda {
     type Buffer = Buffer;
     type Layer = CudaLayer;
@@ -97,8 +107,32 @@ impl Backend for Cuda {
         Ok(Some(agenda))
     }
 
-    fn show(&self, agenda: &mut Agenda, inputs: &[f32], targets: &[f32]) -> Result<(), Error> {
+    type Staging = Staging;
+
+    fn show(
+        &self,
+        agenda: &mut Agenda,
+        inputs: Option<&[f32]>,
+        targets: &[f32],
+    ) -> Result<(), Error> {
         Ok(self.network.show(agenda, inputs, targets)?)
+    }
+
+    fn stream_images(
+        &self,
+        agenda: &mut Agenda,
+        samples: usize,
+        alike: bool,
+    ) -> Result<Staging, Error> {
+        Ok(self.network.stream_images(agenda, samples, alike)?)
+    }
+
+    fn stage(&self, agenda: &Agenda, staging: &mut Staging) -> Result<(), Error> {
+        Ok(self.network.stage(agenda, staging)?)
+    }
+
+    fn turn(&self, agenda: &mut Agenda, staging: &mut Staging) -> Result<(), Error> {
+        Ok(self.network.turn(agenda, staging)?)
     }
 
     fn write_agenda(

@@ -8,18 +8,20 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::export::refuse_existing;
+use super::inference::{Inference, on};
 use super::networks::{DEFAULT_SCALE, factor, loss};
 use super::progress::Progress;
+use super::run_options::resolved;
 use super::{Failure, Outcome};
-use crate::backend::cpu::Cpu;
 use crate::built_in::BuiltIn;
 use crate::checkpoint::Checkpoint;
+use crate::device::Choice;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::quality::Quality;
 use crate::report::side_by_side::{Panel, side_by_side};
 use crate::report::table::Table;
-use crate::super_resolution::{Measured, TestSet, measure_set, show};
+use crate::super_resolution::{Measured, Shown, TestSet, measure_set, show};
 
 /// Measure networks on test images
 #[derive(Args, Debug)]
@@ -54,6 +56,9 @@ struct SrArguments {
     /// Of the built-in networks only the one that was trained with this [default: all of the scale]
     #[arg(long, value_name = "LOSS", value_parser = loss(), conflicts_with = "weights")]
     loss: Option<Loss>,
+    /// What runs the networks, in single precision
+    #[arg(long, value_enum, default_value_t = Choice::Cpu)]
+    device: Choice,
     /// Print one JSON object per set, in full precision
     #[arg(long)]
     json: bool,
@@ -104,6 +109,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         refuse_existing(path, arguments.force)?;
     }
     let (networks, factor) = networks(arguments)?;
+    let inference = Inference::on(resolved(arguments.device))?;
     let parameters: Vec<&Parameters> = networks.iter().map(|network| &network.parameters).collect();
     let names: Vec<&str> = networks.iter().map(|network| network.name).collect();
     let methods = std::iter::once("Bicubic").chain(names.iter().copied());
@@ -113,7 +119,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
     };
     let mut showpiece = None;
     for set in test_sets(&arguments.test) {
-        let measured = measure(&parameters, &set, factor)?;
+        let measured = measure(&inference, &parameters, &set, factor)?;
         if arguments.json {
             let keys = networks.iter().map(|network| network.key);
             let line = Line {
@@ -135,7 +141,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
         write!(out, "{}", table.grid().text())?;
     }
     if let (Some(path), Some((set, image))) = (&arguments.picture, &showpiece) {
-        write_picture(path, &names, &parameters, (set, *image), factor)?;
+        let shown = on!(&inference, backend => show(backend, &parameters, set, *image, factor))?;
+        write_picture(path, &set.name(), &names, shown)?;
     }
     Ok(())
 }
@@ -179,12 +186,13 @@ pub(super) fn test_sets(folders: &[PathBuf]) -> Vec<TestSet> {
 
 /// Measures networks on a set, with a progress bar.
 pub(super) fn measure(
+    inference: &Inference,
     networks: &[&Parameters],
     set: &TestSet,
     factor: usize,
 ) -> Result<Measured, Failure> {
     let mut progress = None;
-    let measured = measure_set(&Cpu, networks, set, factor, |image, images| {
+    let on_image = |image: usize, images: usize| {
         let (bar, _) = progress.get_or_insert_with(|| {
             (
                 Progress::new(&set.name(), images as u64, 1, "images"),
@@ -192,7 +200,9 @@ pub(super) fn measure(
             )
         });
         bar.at(image as u64, "");
-    })?;
+    };
+    let measured =
+        on!(inference, backend => measure_set(backend, networks, set, factor, on_image))?;
     if let Some((mut progress, images)) = progress {
         progress.at(images, "");
         progress.finish("measured");
@@ -200,18 +210,11 @@ pub(super) fn measure(
     Ok(measured)
 }
 
-/// Draws one image of a set: as it was, by bicubic and by each of the networks.
-pub(super) fn write_picture(
-    path: &Path,
-    names: &[&str],
-    networks: &[&Parameters],
-    (set, image): (&TestSet, usize),
-    factor: usize,
-) -> Outcome {
-    let shown = show(&Cpu, networks, set, image, factor)?;
+/// Draws an image of a set: as it was, by bicubic and by each of the networks.
+pub(super) fn write_picture(path: &Path, set: &str, names: &[&str], shown: Shown) -> Outcome {
     let mut panels = vec![Panel {
         title: "original".into(),
-        caption: set.name(),
+        caption: set.into(),
         picture: shown.original,
     }];
     let methods = std::iter::once("bicubic").chain(names.iter().copied());

@@ -42,7 +42,7 @@ pub(super) struct ExperimentOptions {
     /// Learning rate [default: that of the optimizer's paper]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
-    /// What trains [default: cpu]
+    /// What trains networks and runs them [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
     /// How a CUDA device computes layers [default: f32]

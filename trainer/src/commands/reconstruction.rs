@@ -10,6 +10,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::evaluate::test_sets;
+use super::inference::{Inference, on};
 use super::progress::say;
 use super::run_options::{RunOptions, check_device, check_training, refuse, resolved, say_skipped};
 use super::train::{Job, Trained, train_job, weights};
@@ -66,7 +67,7 @@ pub(super) struct ReconstructionOptions {
     /// Learning rate of all losses [default: the best of three for each loss]
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f64>,
-    /// What trains [default: cpu]
+    /// What trains networks and runs them [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
     /// How a CUDA device computes layers [default: f32]
@@ -154,9 +155,11 @@ pub(super) fn run(
     }
     let curve = run_log::write(&folder, &curves)?;
     let networks: Vec<&Parameters> = networks.iter().collect();
+    let inference = Inference::on(experiment.device)?;
+    let shape = experiment.shape();
     let mut measured = Vec::new();
     for (set, held) in sets.iter().zip(held) {
-        let made = Reconstructed::by(&Cpu, experiment.shape(), &networks, &held)?;
+        let made = on!(&inference, backend => Reconstructed::by(backend, shape, &networks, &held))?;
         measured.push((set.name(), held, made));
     }
     let rates = chosen(&folder)?;
@@ -308,7 +311,7 @@ fn choose_rate(
     Ok(rate)
 }
 
-/// The loss of the validation images.
+/// The loss of the validation images, computed on the CPU of what the experiment's device makes of them.
 fn validate(
     experiment: &Reconstruction,
     loss: Loss,
@@ -316,7 +319,9 @@ fn validate(
     data: &Data,
 ) -> Result<f64, Failure> {
     let shape = experiment.shape();
-    let made = reconstruct(&Cpu, shape, parameters, &data.validation)?;
+    let inference = Inference::on(experiment.device)?;
+    let made =
+        on!(&inference, backend => reconstruct(backend, shape, parameters, &data.validation))?;
     let images = made.len() / shape.image_len();
     let mut planned = PlannedLoss::new(&Cpu, loss, shape.batch(images))?;
     let mut unused = vec![0.0; made.len()];

@@ -11,12 +11,12 @@ use clap::Args;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use super::inference::{Inference, on};
 use super::progress::say;
 use super::run_options::{RunOptions, check_device, check_training, refuse, resolved};
 use super::train::{Job, train_job, weights};
 use super::{Failure, Outcome, interrupt};
 use crate::autoencoder::{features, reconstruct};
-use crate::backend::cpu::Cpu;
 use crate::device::{Choice, Precision};
 use crate::experiment::representations::{Data, Representations};
 use crate::loss::Loss;
@@ -67,7 +67,7 @@ pub(super) struct RepresentationOptions {
     /// The paper's size where no other is given: --width 128 --bottleneck 512 --splits 5 --steps 20000
     #[arg(long)]
     full: bool,
-    /// What trains [default: cpu]
+    /// What trains networks and runs them [default: cpu]
     #[arg(long, value_enum)]
     device: Option<Choice>,
     /// How a CUDA device computes layers [default: f32]
@@ -239,21 +239,18 @@ impl Task<'_> {
         let shape = experiment.shape();
         let parameters = &trained.checkpoint.parameters;
         let shown = in_unit_range(&faces.subset(&shown(split)).samples);
-        let shown = reconstruct(&Cpu, shape, parameters, &shown)?;
+        let inference = Inference::on(experiment.device)?;
+        let shown = on!(&inference, backend => reconstruct(backend, shape, parameters, &shown))?;
         let file = format!("{}-findings.json", loss.file_name());
         let findings = if of_split.file(&file).exists() {
             of_split.read_json(&file)?
         } else {
-            let codes = features(
-                &Cpu,
-                shape,
-                parameters,
-                &in_unit_range(&faces.images.samples),
-            )?;
+            let faces = in_unit_range(&faces.images.samples);
+            let codes = on!(&inference, backend => features(backend, shape, parameters, &faces))?;
             let codes = Features::new(codes, shape.code_len());
             self.write_codes(loss, &codes)?;
             say(&format!("{}: fitting support vector machines", job.name));
-            let findings = probe(&codes, &faces.labels, split);
+            let findings = probe(&codes, &self.data.faces.labels, split);
             of_split.write_json(&file, &findings)?;
             findings
         };

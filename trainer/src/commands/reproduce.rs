@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::evaluate::{measure, test_sets, write_picture};
+use super::inference::{Inference, on};
 use super::options::ExperimentOptions;
 use super::progress::say;
 use super::reconstruction::{self, ReconstructionOptions};
@@ -23,6 +24,7 @@ use crate::report::page::Page;
 use crate::report::table::Table;
 use crate::run_folder::RunFolder;
 use crate::run_log;
+use crate::super_resolution::show;
 
 /// Where runs go unless told otherwise.
 const FOLDER: &str = "runs/super-resolution";
@@ -128,6 +130,7 @@ fn super_resolution(
     let networks: Vec<&Parameters> = networks.iter().collect();
     let curve = run_log::write(&folder, &curves)?;
 
+    let inference = Inference::on(experiment.device)?;
     let mut table = Table::default();
     table.methods.push("Bicubic".into());
     table
@@ -135,7 +138,7 @@ fn super_resolution(
         .extend(Loss::ALL.map(|loss| loss.name().to_owned()));
     let mut showpiece = None;
     for set in test_sets(&experiment.test) {
-        let measured = measure(&networks, &set, experiment.scale)?;
+        let measured = measure(&inference, &networks, &set, experiment.scale)?;
         let qualities = std::iter::once(measured.bicubic).chain(measured.networks);
         table.sets.push((set.name(), qualities.collect()));
         showpiece.get_or_insert((set, measured.showpiece));
@@ -143,9 +146,10 @@ fn super_resolution(
     write_results(&folder, &table)?;
     let mut pictures = Vec::new();
     if let Some((set, image)) = showpiece {
-        let path = folder.file(PICTURE);
+        let factor = experiment.scale;
+        let shown = on!(&inference, backend => show(backend, &networks, &set, image, factor))?;
         let names = Loss::ALL.map(Loss::name);
-        write_picture(&path, &names, &networks, (&set, image), experiment.scale)?;
+        write_picture(&folder.file(PICTURE), &set.name(), &names, shown)?;
         let caption = "The original, bicubic and the three networks; below, the framed detail \
                        four times as large. PSNR and SSIM of this image's luma.";
         pictures.push((PICTURE.to_owned(), caption.to_owned()));

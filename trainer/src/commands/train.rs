@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 
+use super::inference::open_cuda;
 use super::options::ExperimentOptions;
 use super::progress::{Progress, clock};
 use super::reconstruction::{self, ReconstructionOptions};
@@ -13,7 +14,6 @@ use super::run_options::RunOptions;
 use super::{Failure, Outcome, interrupt};
 use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
-use crate::backend::cuda::Cuda;
 use crate::checkpoint::Checkpoint;
 use crate::device::{DeviceName, Precision};
 use crate::experiment::Experiment;
@@ -177,8 +177,7 @@ pub(super) fn train_job(
     match job.device {
         DeviceName::Cpu => train_on(&Cpu, folder, job, source, stop),
         DeviceName::Cuda => {
-            let cuda = Cuda::new(job.precision.into())
-                .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
+            let cuda = open_cuda(job.precision)?;
             train_on(&cuda, folder, job, source, stop)
         }
     }

@@ -1,19 +1,17 @@
 //! `msssim upscale`: enlarge an image with a trained network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::export::refuse_existing;
+use super::inference::{Inference, on};
 use super::networks::{DEFAULT_SCALE, factor, loss};
-use super::run_options::{check_device, resolved};
+use super::run_options::resolved;
 use super::{Failure, Outcome};
-use crate::backend::Backend;
-use crate::backend::cpu::Cpu;
-use crate::backend::cuda::Cuda;
 use crate::built_in::{BuiltIn, DEFAULT_LOSS};
 use crate::checkpoint::Checkpoint;
-use crate::device::{Choice, DeviceName, Precision};
+use crate::device::Choice;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
 use crate::picture::{MAX_PIXELS, Picture};
@@ -38,12 +36,9 @@ pub(super) struct Arguments {
     /// What the built-in network was trained with; mse and mae at --scale 4 alone [default: ms-ssim]
     #[arg(long, value_name = "LOSS", value_parser = loss(), conflicts_with = "weights")]
     loss: Option<Loss>,
-    /// What computes
+    /// What runs the network, in single precision
     #[arg(long, value_enum, default_value_t = Choice::Cpu)]
     device: Choice,
-    /// How a CUDA device computes layers
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
@@ -68,16 +63,10 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             input.display()
         )));
     }
-    let device = resolved(arguments.device);
-    check_device(device, arguments.precision)?;
-    match device {
-        DeviceName::Cpu => enlarge(&Cpu, &parameters, &picture, factor, output),
-        DeviceName::Cuda => {
-            let cuda = Cuda::new(arguments.precision.into())
-                .map_err(|error| Failure::Message(format!("--device cuda: {error}")))?;
-            enlarge(&cuda, &parameters, &picture, factor, output)
-        }
-    }
+    let inference = Inference::on(resolved(arguments.device))?;
+    let large = on!(&inference, backend => upscale(backend, &parameters, &picture, factor))?;
+    large.save_png(output)?;
+    Ok(())
 }
 
 /// The network that is asked for, and how many times it enlarges.
@@ -94,16 +83,4 @@ fn network(arguments: &Arguments) -> Result<(Parameters, usize), Failure> {
             Ok((network.parameters(), network.factor))
         }
     }
-}
-
-fn enlarge<B: Backend>(
-    backend: &B,
-    parameters: &Parameters,
-    picture: &Picture,
-    factor: usize,
-    output: &Path,
-) -> Outcome {
-    let large = upscale(backend, parameters, picture, factor)?;
-    large.save_png(output)?;
-    Ok(())
 }

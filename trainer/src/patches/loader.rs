@@ -1,11 +1,12 @@
 //! The threads that prepare batches while the network trains on earlier ones.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use super::{Block, PatchError, PatchShape, Source};
-use crate::backend::Crop;
+use super::{Block, PatchError, PatchShape, Prepared, Preparing, Source};
+use crate::backend::{Crop, Staging};
 
 /// Batches that wait, ready, for the network.
 const AHEAD: usize = 4;
@@ -24,15 +25,7 @@ pub struct Loader {
     shape: PatchShape,
     seed: u64,
     running: Option<Running>,
-    resident: Option<Resident>,
-}
-
-/// A block of images whose samples lie on a device.
-struct Resident {
-    number: usize,
-    block: Block,
-    /// Where each image begins.
-    begins: Vec<usize>,
+    resident: Option<Prepared>,
 }
 
 struct Running {
@@ -57,46 +50,84 @@ impl Loader {
         self.source.block_of(step)
     }
 
-    /// Reads the images of block `number`, inputs (bicubic) and targets (truth), for a device that
-    /// crops them by itself: all planes one after the other.
+    /// The number of blocks; one goes on to serve forever.
+    pub fn blocks(&self) -> usize {
+        self.source.len()
+    }
+
+    /// The most samples that the inputs of a block have, and its targets.
+    pub fn most_samples(&self) -> usize {
+        self.source.most_area() * self.shape.channels.count()
+    }
+
+    /// Whether inputs and targets are the same.
+    pub fn alike(&self) -> bool {
+        self.shape.factor == 1
+    }
+
+    /// Reads the images of block `number`, targets (truth) and, unless they are [alike](Loader::alike), inputs
+    /// (bicubic) before them, for a device that crops them by itself: all planes one after the other.
     ///
     /// # Errors
     /// [`PatchError`] names an image that cannot be read.
-    pub fn images(&mut self, number: usize) -> Result<[Vec<f32>; 2], PatchError> {
+    pub fn images(&mut self, number: usize) -> Result<Vec<Vec<f32>>, PatchError> {
         // One block at a time is in memory.
         self.resident = None;
-        let block = self.source.load(number, &self.shape)?;
-        let (images, begins) = block.lay_out();
-        self.resident = Some(Resident {
+        let block = self
+            .source
+            .load(number, &self.shape, &AtomicBool::new(false))?;
+        let samples = block
+            .places
+            .sizes
+            .iter()
+            .map(|size| size.area())
+            .sum::<usize>();
+        let len = samples * self.shape.channels.count();
+        let mut memory = vec![vec![0.0; len]; if self.alike() { 1 } else { 2 }];
+        let mut planes: Vec<&mut [f32]> = memory.iter_mut().map(|plane| &mut plane[..]).collect();
+        let (begins, _) = block.lay_out(&mut planes);
+        self.serve(Prepared {
             number,
-            block,
+            places: block.places,
             begins,
         });
-        Ok(images)
+        Ok(memory)
     }
 
-    /// The crops of `step`, which [`Loader::fill`] would make, among the images that
-    /// [`Loader::images`] read last.
+    /// Has block `number` read and sent to a device by a thread of its own.
+    ///
+    /// # Errors
+    /// [`PatchError::Thread`] if there can be none.
+    pub fn prepare<S: Staging>(
+        &self,
+        number: usize,
+        staging: S,
+    ) -> Result<Preparing<S>, PatchError> {
+        Preparing::start(&self.source, self.shape, number, staging)
+    }
+
+    /// Has crops be those of a block that was prepared.
+    pub fn serve(&mut self, block: Prepared) {
+        self.resident = Some(block);
+    }
+
+    /// Whether crops are those of block `number`.
+    pub fn serves(&self, number: usize) -> bool {
+        let resident = self.resident.as_ref();
+        resident.is_some_and(|block| block.number == number)
+    }
+
+    /// The crops of `step`, which [`Loader::fill`] would make, among the images that [`Loader::images`] read or
+    /// [`Loader::serve`] was given last.
     ///
     /// # Panics
     /// If those are not of the block that serves `step`.
     pub fn crops(&self, step: u64) -> Vec<Crop> {
         let (number, _) = self.source.block_of(step);
-        let resident = self.resident.as_ref().filter(|r| r.number == number);
-        let Some(Resident { block, begins, .. }) = resident else {
-            panic!("step {step} is cropped from block {number}, which has not been read")
-        };
-        let crop = |i: usize| {
-            let place = block.place(&self.shape, self.seed, step, i);
-            let size = block.pairs[place.image].size;
-            Crop {
-                first: begins[place.image] + place.first,
-                row: size.width,
-                plane: size.area(),
-                symmetry: place.symmetry,
-            }
-        };
-        (0..self.shape.batch).map(crop).collect()
+        match &self.resident {
+            Some(block) if block.number == number => block.crops(&self.shape, self.seed, step),
+            _ => panic!("step {step} is cropped from block {number}, which has not been read"),
+        }
     }
 
     /// Fills `input` (bicubic) and `target` (truth) with the batch of `step`, in 0 to 1.
@@ -173,7 +204,7 @@ fn produce(
 ) -> Result<(), PatchError> {
     let mut step = first;
     let (mut number, _) = source.block_of(step);
-    let mut block = source.load(number, &shape)?;
+    let mut block = source.load(number, &shape, &AtomicBool::new(false))?;
     loop {
         let (_, steps) = source.block_of(step);
         let next = (number + 1) % source.len();
@@ -213,6 +244,6 @@ fn load_aside(
     let source = Arc::clone(source);
     Builder::new()
         .name("images".into())
-        .spawn(move || source.load(block, &shape))
+        .spawn(move || source.load(block, &shape, &AtomicBool::new(false)))
         .map_err(|error| PatchError::Thread(format!("could not be started: {error}")))
 }

@@ -4,13 +4,16 @@
 //! number of threads does not matter. A folder that does not fit in memory is dealt out, in an
 //! order of its own per seed, into blocks that do; a block serves some steps, then the next one.
 
+mod aside;
 mod loader;
 mod source;
 
 use std::path::PathBuf;
 
+use msssim_cpu::Size;
 use serde::{Deserialize, Serialize};
 
+pub use aside::{Prepared, Preparing, PreparingError};
 pub use loader::Loader;
 pub use source::{Images, Source};
 
@@ -95,7 +98,7 @@ pub enum PatchError {
         side: usize,
     },
     /// An image changed while it was in use.
-    #[error("{}: the image was replaced by a smaller one during training", .0.display())]
+    #[error("{}: the image was replaced by another one during training", .0.display())]
     Changed(PathBuf),
     /// A thread could not be started or has died.
     #[error("the thread that loads images {0}; start again with --resume")]
@@ -105,25 +108,17 @@ pub enum PatchError {
 /// Prepared images, to crop from.
 struct Block {
     pairs: Vec<Pair>,
+    places: Places,
+}
+
+/// The crops of a block's images.
+struct Places {
+    sizes: Vec<Size>,
     /// For each image the number of crop positions in it and all before it.
     positions: Vec<u64>,
 }
 
-impl Block {
-    /// A block of images that each hold at least one crop.
-    fn new(pairs: Vec<Pair>, side: usize) -> Self {
-        let mut sum = 0;
-        let positions = pairs
-            .iter()
-            .map(|pair| {
-                let Pair { size, .. } = pair;
-                sum += ((size.width - side + 1) * (size.height - side + 1)) as u64;
-                sum
-            })
-            .collect();
-        Self { pairs, positions }
-    }
-
+impl Places {
     /// Crop `i` of `step`. Every position in the block is equally likely.
     fn place(&self, shape: &PatchShape, seed: u64, step: u64, i: usize) -> Place {
         let mut random = Random::new(seed, "crop", step * shape.batch as u64 + i as u64);
@@ -135,13 +130,32 @@ impl Block {
         } else {
             self.positions[image - 1]
         };
-        let width = self.pairs[image].size.width;
+        let width = self.sizes[image].width;
         let columns = width - shape.side + 1;
         let position = (position - before) as usize;
         Place {
             image,
             first: position / columns * width + position % columns,
             symmetry: shape.symmetries.draw(&mut random),
+        }
+    }
+}
+
+impl Block {
+    /// A block of images that each hold at least one crop.
+    fn new(pairs: Vec<Pair>, side: usize) -> Self {
+        let mut sum = 0;
+        let sizes: Vec<Size> = pairs.iter().map(|pair| pair.size).collect();
+        let positions = sizes
+            .iter()
+            .map(|size| {
+                sum += ((size.width - side + 1) * (size.height - side + 1)) as u64;
+                sum
+            })
+            .collect();
+        Self {
+            pairs,
+            places: Places { sizes, positions },
         }
     }
 
@@ -164,7 +178,7 @@ impl Block {
                 image,
                 first,
                 symmetry,
-            } = self.place(shape, seed, step, i);
+            } = self.places.place(shape, seed, step, i);
             let pair = &self.pairs[image];
             for (planes, out) in [(pair.seen(), input), (&pair.truth[..], target)] {
                 for (plane, out) in planes.iter().zip(out.chunks_exact_mut(side * side)) {
@@ -174,17 +188,26 @@ impl Block {
         }
     }
 
-    /// All images one plane after the other, first the bicubic ones, then the true ones; and where
-    /// each image begins.
-    fn lay_out(&self) -> ([Vec<f32>; 2], Vec<usize>) {
+    /// Writes all images, one plane after the other, to the start of memory for inputs and targets, or of one for
+    /// both where they are alike; and says where each image begins, and the last one ends.
+    fn lay_out(&self, memory: &mut [&mut [f32]]) -> (Vec<usize>, usize) {
         let mut begins = Vec::with_capacity(self.pairs.len());
-        let (mut bicubic, mut truth) = (Vec::new(), Vec::new());
+        let mut end = 0;
         for pair in &self.pairs {
-            begins.push(bicubic.len());
-            bicubic.extend(pair.seen().iter().flatten());
-            truth.extend(pair.truth.iter().flatten());
+            begins.push(end);
+            let kinds = match memory.len() {
+                1 => vec![&pair.truth[..]],
+                _ => vec![pair.seen(), &pair.truth],
+            };
+            for (planes, memory) in kinds.into_iter().zip(&mut *memory) {
+                let rest = memory[end..].chunks_exact_mut(pair.size.area());
+                for (plane, to) in planes.iter().zip(rest) {
+                    to.copy_from_slice(plane);
+                }
+            }
+            end += pair.truth.len() * pair.size.area();
         }
-        ([bicubic, truth], begins)
+        (begins, end)
     }
 }
 

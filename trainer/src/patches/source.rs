@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -16,6 +17,8 @@ use crate::random::Random;
 #[derive(Clone, Debug)]
 pub struct Source {
     kind: Kind,
+    /// For each image the samples of a plane; 0 for one that is too small.
+    areas: Vec<usize>,
     /// For each block the numbers of its images.
     blocks: Vec<Vec<usize>>,
     /// For each block how many steps it serves at a time.
@@ -140,7 +143,7 @@ impl Source {
         }
         let skipped = areas.iter().filter(|area| **area == 0).count();
         let kind = Kind::Files(files);
-        Ok(Self::deal(kind, &areas, shape, seed, budget, skipped))
+        Ok(Self::deal(kind, areas, shape, seed, budget, skipped))
     }
 
     /// Images in memory, of which prepared planes take at most about `budget` bytes more at a time.
@@ -156,7 +159,7 @@ impl Source {
             shape.side
         );
         let areas = vec![images.width * images.height; images.len()];
-        Self::deal(Kind::Memory(images), &areas, shape, seed, budget, 0)
+        Self::deal(Kind::Memory(images), areas, shape, seed, budget, 0)
     }
 
     /// The images of a file of STL-10 from number `first` on, read when their block is due.
@@ -181,7 +184,7 @@ impl Source {
         }
         let areas = vec![stl10::SIDE * stl10::SIDE; images];
         let kind = Kind::Stl10 { path, first };
-        Ok(Self::deal(kind, &areas, shape, seed, budget, 0))
+        Ok(Self::deal(kind, areas, shape, seed, budget, 0))
     }
 
     /// `count` procedural images of `side` pixels.
@@ -195,13 +198,13 @@ impl Source {
             shape.side
         );
         let kind = Kind::DeadLeaves { seed, side };
-        Self::deal(kind, &vec![side * side; count], shape, seed, usize::MAX, 0)
+        Self::deal(kind, vec![side * side; count], shape, seed, usize::MAX, 0)
     }
 
     /// Deals images with at least one crop into blocks of up to `budget` bytes, in random order.
     fn deal(
         kind: Kind,
-        areas: &[usize],
+        areas: Vec<usize>,
         shape: &PatchShape,
         seed: u64,
         budget: usize,
@@ -233,6 +236,7 @@ impl Source {
         let steps = blocks.iter().map(steps).collect();
         Self {
             kind,
+            areas,
             blocks,
             steps,
             skipped,
@@ -260,13 +264,25 @@ impl Source {
         self.blocks.len()
     }
 
-    /// Reads and prepares the images of a block, on all threads.
-    pub(super) fn load(&self, block: usize, shape: &PatchShape) -> Result<Block, PatchError> {
+    /// Samples of a plane of all images of the largest block.
+    pub(super) fn most_area(&self) -> usize {
+        let area = |block: &Vec<usize>| block.iter().map(|image| self.areas[*image]).sum();
+        self.blocks.iter().map(area).max().unwrap_or(0)
+    }
+
+    /// Reads and prepares the images of a block, on all threads, unless it is `abandoned`.
+    pub(super) fn load(
+        &self,
+        block: usize,
+        shape: &PatchShape,
+        abandoned: &AtomicBool,
+    ) -> Result<Block, PatchError> {
         if let Kind::Stl10 { path, first } = &self.kind {
-            let pairs = load_stl10(path, *first, &self.blocks[block], shape)?;
+            let pairs = load_stl10(path, *first, &self.blocks[block], shape, abandoned)?;
             return Ok(Block::new(pairs, shape.side));
         }
         let load = |image: &usize| {
+            check_wanted(abandoned)?;
             let picture = match &self.kind {
                 Kind::Files(files) => Picture::open(&files[*image])?,
                 Kind::Memory(images) => images.picture(*image),
@@ -275,7 +291,7 @@ impl Source {
             };
             let pair = prepare(&picture, shape.factor, shape.channels);
             match (pair, &self.kind) {
-                (Some(pair), _) if pair.size.width.min(pair.size.height) >= shape.side => Ok(pair),
+                (Some(pair), _) if pair.size.area() == self.areas[*image] => Ok(pair),
                 (_, Kind::Files(files)) => Err(PatchError::Changed(files[*image].clone())),
                 (_, Kind::Memory(_) | Kind::Stl10 { .. } | Kind::DeadLeaves { .. }) => {
                     unreachable!("the sides have been checked")
@@ -302,6 +318,13 @@ fn crop_areas(files: &[PathBuf], shape: &PatchShape) -> Result<Vec<usize>, Patch
     files.par_iter().map(area).collect()
 }
 
+fn check_wanted(abandoned: &AtomicBool) -> Result<(), PatchError> {
+    if abandoned.load(Ordering::Relaxed) {
+        return Err(PatchError::Thread("was told to stop".into()));
+    }
+    Ok(())
+}
+
 /// Images in one task: each opens the file for itself.
 const TOGETHER: usize = 256;
 
@@ -311,8 +334,10 @@ fn load_stl10(
     first: usize,
     images: &[usize],
     shape: &PatchShape,
+    abandoned: &AtomicBool,
 ) -> Result<Vec<Pair>, PatchError> {
     let load = |images: &[usize]| {
+        check_wanted(abandoned)?;
         let mut file = Stl10::open(path)?;
         let mut pairs = Vec::with_capacity(images.len());
         for image in images {
@@ -362,7 +387,8 @@ mod tests {
         let budget = 2 * 4 * 96 * 96;
         let source = Source::stl10(path.clone(), 1, &shape, 1, budget).unwrap();
         assert_eq!(source.len(), 2);
-        let blocks = (0..2).map(|block| source.load(block, &shape).unwrap());
+        let wanted = AtomicBool::new(false);
+        let blocks = (0..2).map(|block| source.load(block, &shape, &wanted).unwrap());
         let mut levels: Vec<f32> = blocks
             .flat_map(|block| block.pairs)
             .map(|pair| (pair.truth[0][0] * 255.0).round())
@@ -379,7 +405,7 @@ mod tests {
             "{error}"
         );
         fs::write(&path, vec![0; stl10::IMAGE_BYTES]).unwrap();
-        let results = (0..2).map(|block| source.load(block, &shape).map(drop));
+        let results = (0..2).map(|block| source.load(block, &shape, &wanted).map(drop));
         let error = results.collect::<Result<Vec<()>, _>>().unwrap_err();
         assert!(error.to_string().contains("unlabeled_X.bin"), "{error}");
     }

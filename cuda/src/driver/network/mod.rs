@@ -33,6 +33,15 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Its first `len` elements.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub(crate) fn first(self, len: usize) -> Self {
+        assert!(len <= self.len, "{len} of {} numbers", self.len);
+        Self { len, ..self }
+    }
+
     /// # Panics
     /// If it is not of that length.
     fn require(&self, what: &str, len: usize) {

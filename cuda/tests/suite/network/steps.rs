@@ -118,7 +118,9 @@ fn steps_are_nothing_but_replays() {
     let mut agenda = network
         .plan_agenda(4, [batch, channels, side], 3, 5)
         .expect("a plan");
-    network.show(&mut agenda, &bicubic, &truth).expect("room");
+    network
+        .show(&mut agenda, Some(&bicubic), &truth)
+        .expect("room");
     let crop = |image: usize, row: usize, column: usize, symmetry| Crop {
         first: (image * channels * columns * rows + row * columns + column) as i32,
         row: columns as i32,
@@ -208,9 +210,7 @@ fn steps_are_nothing_but_replays() {
 fn a_crop_beyond_the_images() {
     let network = network();
     let mut agenda = network.plan_agenda(1, [1, 1, 3], 1, 0).expect("a plan");
-    network
-        .show(&mut agenda, &[0.0; 20], &[0.0; 20])
-        .expect("room");
+    network.show(&mut agenda, None, &[0.0; 20]).expect("room");
     let crop = Crop {
         first: 10,
         row: 4,

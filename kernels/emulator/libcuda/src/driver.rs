@@ -1,5 +1,6 @@
 //! The driver's state, without pointers: device, modules, launches, and what streams do.
 
+mod queue;
 mod streams;
 
 use std::collections::HashMap;
@@ -8,7 +9,8 @@ use std::time::Instant;
 use msssim_ptx_emulator::{Argument, Device, Fault, LaunchError, LoadedModule, Module, Shape};
 
 use crate::status::{Failure, Outcome, Status};
-use streams::{Capture, Event, Recording};
+pub(crate) use queue::Order;
+use streams::{Event, Recording, Stream};
 
 /// Static and dynamic shared memory that a kernel has without asking for more.
 const DEFAULT_SHARED: usize = 48 * 1024;
@@ -25,10 +27,15 @@ pub(crate) struct Settings {
     pub(crate) mismatch: bool,
     /// The kernel whose launches succeed and do nothing; empty for all.
     pub(crate) idle: Option<String>,
+    /// The kernel whose PTX is refused.
+    pub(crate) refused: Option<String>,
+    /// Bytes that the host can pin.
+    pub(crate) pinned: u64,
+    pub(crate) order: Order,
 }
 
 /// Something that a stream does. Host memory is an address, read or written when it is done.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Command {
     Launch {
         function: usize,
@@ -40,6 +47,13 @@ pub(crate) enum Command {
         to: u64,
         from: usize,
         bytes: usize,
+        /// Of pinned memory when the call was made, what it held.
+        held: Option<queue::Held>,
+    },
+    /// What was in memory that the driver has to copy before the call returns.
+    Staged {
+        to: u64,
+        data: Vec<u8>,
     },
     /// `to` on the host, `from` on the device.
     Download {
@@ -58,7 +72,13 @@ pub(crate) enum Command {
         unit: Vec<u8>,
         count: usize,
     },
-    Record(usize),
+    Record {
+        event: usize,
+        /// Of this call of many with the event.
+        ticket: u64,
+    },
+    /// For a record with this ticket.
+    Wait(u64),
     /// A function of the host and its argument.
     Call(usize, usize),
     Free(u64),
@@ -69,6 +89,8 @@ pub(crate) trait Host {
     fn read(&self, from: usize, into: &mut [u8]);
     fn write(&self, to: usize, bytes: &[u8]);
     fn call(&self, function: usize, argument: usize);
+    /// Whether all of it is pinned memory.
+    fn is_pinned(&self, address: usize, bytes: usize) -> bool;
 }
 
 struct Function {
@@ -84,11 +106,17 @@ pub(crate) struct Driver {
     pub(crate) device: Device,
     modules: HashMap<usize, LoadedModule>,
     functions: HashMap<usize, Function>,
-    streams: HashMap<usize, Option<Capture>>,
+    streams: HashMap<usize, Stream>,
     recordings: HashMap<usize, Recording>,
     events: HashMap<usize, Event>,
     graphs: HashMap<usize, Vec<Command>>,
     next: usize,
+    created: usize,
+    tickets: u64,
+    /// How often work of streams has written host memory.
+    host_writes: u64,
+    /// What was asked and done, if someone wants to know.
+    pub(crate) journal: Option<Vec<String>>,
 }
 
 impl Default for Driver {
@@ -102,17 +130,24 @@ impl Default for Driver {
                 newest_ptx: None,
                 mismatch: false,
                 idle: None,
+                refused: None,
+                pinned: u64::MAX,
+                order: Order::AtOnce,
             },
             initialised: false,
             device: Device::new(),
             modules: HashMap::new(),
             functions: HashMap::new(),
             // The legacy default stream, and those of cuda.h's names: CU_STREAM_LEGACY, PER_THREAD.
-            streams: HashMap::from([(0, None), (1, None), (2, None)]),
+            streams: [0, 1, 2].map(|handle| (handle, Stream::default())).into(),
             recordings: HashMap::new(),
             events: HashMap::new(),
             graphs: HashMap::new(),
             next: 0x1000,
+            created: 0,
+            tickets: 0,
+            host_writes: 0,
+            journal: None,
         }
     }
 }
@@ -123,11 +158,19 @@ impl Driver {
         self.next
     }
 
-    pub(crate) fn allocate(&mut self, bytes: usize) -> Outcome<u64> {
+    pub(crate) fn allocate(&mut self, bytes: usize, host: &dyn Host) -> Outcome<u64> {
         if bytes == 0 {
             return Err(Status::InvalidValue.into());
         }
-        let free = self.settings.memory.saturating_sub(self.device.allocated());
+        let free = |driver: &Self| {
+            let used = driver.device.allocated();
+            driver.settings.memory.saturating_sub(used)
+        };
+        if bytes as u64 > free(self) {
+            // Memory that is to be freed in a stream becomes free.
+            self.finish_all(host)?;
+        }
+        let free = free(self);
         if bytes as u64 > free {
             let text = format!("{bytes} bytes asked for, {free} free");
             return Err(Failure::new(Status::OutOfMemory, text));
@@ -168,13 +211,20 @@ impl Driver {
             );
             return Err(Failure::new(Status::NoBinaryForGpu, text));
         }
+        if let Some(kernel) = &self.settings.refused
+            && module.kernel(kernel).is_some()
+        {
+            let text = format!("{kernel} is refused, as the emulator was told");
+            return Err(Failure::new(Status::InvalidPtx, text));
+        }
         let handle = self.handle();
         let module = self.device.load(module);
         self.modules.insert(handle, module);
         Ok(handle)
     }
 
-    pub(crate) fn unload(&mut self, module: usize) -> Outcome {
+    pub(crate) fn unload(&mut self, module: usize, host: &dyn Host) -> Outcome {
+        self.finish_all(host)?;
         let loaded = self.modules.remove(&module).ok_or(Status::InvalidHandle)?;
         self.device.unload(&loaded);
         self.functions
@@ -224,21 +274,6 @@ impl Driver {
         Ok(&mut found.dynamic_shared)
     }
 
-    /// Does a command, or records it if its stream is being captured.
-    pub(crate) fn submit(&mut self, stream: usize, command: Command, host: &dyn Host) -> Outcome {
-        if let Some(Capture { origin }) = self.capture(stream)? {
-            if let Command::Record(event) = command {
-                let event = self.events.get_mut(&event).ok_or(Status::InvalidHandle)?;
-                event.capture = Some(origin);
-            }
-            if let Some(recording) = self.recordings.get_mut(&origin) {
-                recording.commands.push(command);
-            }
-            return Ok(());
-        }
-        self.execute(command, host)
-    }
-
     fn execute(&mut self, command: Command, host: &dyn Host) -> Outcome {
         match command {
             Command::Launch { function, .. } if self.is_idle(function) => {}
@@ -247,8 +282,24 @@ impl Driver {
                 shape,
                 arguments,
             } => self.launch(function, shape, &arguments)?,
-            Command::Upload { to, from, bytes } => host.read(from, self.memory(to, bytes)?),
-            Command::Download { to, from, bytes } => host.write(to, self.memory(from, bytes)?),
+            Command::Upload {
+                to,
+                from,
+                bytes,
+                held,
+            } => {
+                let writes = self.host_writes;
+                let there = self.memory(to, bytes)?;
+                host.read(from, there);
+                if let Some(held) = held {
+                    held.check(there, writes)?;
+                }
+            }
+            Command::Staged { to, data } => self.memory(to, data.len())?.copy_from_slice(&data),
+            Command::Download { to, from, bytes } => {
+                host.write(to, self.memory(from, bytes)?);
+                self.host_writes += 1;
+            }
             Command::Copy { to, from, bytes } => {
                 let data = self.memory(from, bytes)?.to_vec();
                 self.memory(to, bytes)?.copy_from_slice(&data);
@@ -259,14 +310,19 @@ impl Driver {
                     chunk.copy_from_slice(&unit);
                 }
             }
-            Command::Record(event) => {
-                let event = self.events.get_mut(&event).ok_or(Status::InvalidHandle)?;
-                *event = Event {
-                    at: Some(Instant::now()),
-                    capture: None,
-                };
+            Command::Record { event, ticket } => {
+                // It may have been destroyed, or recorded anew.
+                if let Some(event) = self.events.get_mut(&event)
+                    && event.ticket == ticket
+                {
+                    event.at = Some(Instant::now());
+                }
             }
-            Command::Call(function, argument) => host.call(function, argument),
+            Command::Wait(_) => {}
+            Command::Call(function, argument) => {
+                host.call(function, argument);
+                self.host_writes += 1;
+            }
             Command::Free(address) => self.free(address)?,
         }
         Ok(())

@@ -19,8 +19,8 @@
 //!
 //! # What is different from a driver
 //!
-//! Everything happens at once, in the order of the calls; but what is put into a capturing stream is
-//! only recorded, and runs when the graph is launched. A launch that breaks a rule of CUDA's returns
+//! Everything happens at once, in the order of the calls, unless another [`Order`] is set; but what is put into a
+//! capturing stream is only recorded, and runs when the graph is launched. A launch that breaks a rule of CUDA's returns
 //! `CUDA_ERROR_LAUNCH_FAILED`, `CUDA_ERROR_ILLEGAL_ADDRESS` or `CUDA_ERROR_MISALIGNED_ADDRESS`, and
 //! `cuGetErrorString` then says what happened, with kernel, block, warp, lane and line of PTX. Later
 //! calls are not affected by it. Copies and fills must lie within one allocation, fresh memory holds
@@ -43,4 +43,4 @@ mod status;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use load::{Emulator, Idle, LoadError, Setting, load};
+pub use load::{Emulator, Idle, LoadError, Order, Setting, load};

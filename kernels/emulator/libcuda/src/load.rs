@@ -48,6 +48,21 @@ pub enum Setting {
     NewestPtx = 4,
     /// 1 for a library that does not go with the system's driver, so that `cuInit` fails; 0 unless set.
     Mismatch = 5,
+    /// Bytes of host memory that can be pinned; no limit unless set.
+    PinnedMemory = 6,
+}
+
+/// When what a program puts into streams is done: an order that a device might choose, too. Whatever it is, what
+/// an event or a call of the host waits for is done before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Within the call.
+    #[default]
+    AtOnce = 0,
+    /// Once something waits for it.
+    Late = 1,
+    /// Once something waits for it; but a stream that has no launches to do is never late.
+    CopiesFirst = 2,
 }
 
 /// Which launches succeed and do nothing, as on a broken device.
@@ -84,20 +99,73 @@ impl Emulator {
         }
     }
 
+    /// Changes when things are done, from the next call on.
+    pub fn order(&self, order: Order) {
+        // SAFETY: the library is this crate's own, in which the symbol has this type.
+        let set = unsafe { self.library.get::<extern "C" fn(i32)>(b"emulatorOrder\0") };
+        if let Ok(set) = set {
+            set(order as i32);
+        }
+    }
+
+    /// Begins a journal of what streams are given and do.
+    pub fn watch(&self) {
+        // SAFETY: the library is this crate's own, in which the symbol has this type.
+        if let Ok(watch) = unsafe { self.library.get::<extern "C" fn()>(b"emulatorWatch\0") } {
+            watch();
+        }
+    }
+
+    /// The journal since [`Emulator::watch`], a line for each command of a stream when it is asked for, and one
+    /// when it is done: `asked 2 upload 4096 pinned`, `done 1 launch axpy`. Streams are numbered in the order of their
+    /// creation, from 1 on; 0 is the default one.
+    pub fn watched(&self) -> Vec<String> {
+        type Watched = unsafe extern "C" fn(*mut u8, usize) -> usize;
+        let mut text = Vec::new();
+        // SAFETY: the library is this crate's own, in which the symbol has this type and writes no more than
+        // there is room for.
+        unsafe {
+            if let Ok(watched) = self.library.get::<Watched>(b"emulatorWatched\0") {
+                // The journal may grow between the calls.
+                loop {
+                    let len = watched(text.as_mut_ptr(), text.len());
+                    if len <= text.len() {
+                        text.truncate(len);
+                        break;
+                    }
+                    text.resize(2 * len, 0);
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Has launches do nothing from now on.
     pub fn idle(&self, idle: Idle<'_>) {
-        type Configure = unsafe extern "C" fn(*const c_char);
         let kernel = match idle {
             Idle::Never => None,
-            Idle::Always => Some(CString::default()),
-            // No kernel's name has a zero in it.
-            Idle::Kernel(name) => CString::new(name).ok(),
+            Idle::Always => Some(""),
+            Idle::Kernel(name) => Some(name),
         };
+        self.tell(b"emulatorIdle\0", kernel);
+    }
+
+    /// Has the driver's compiler refuse PTX that has this kernel, or none, from now on. What is loaded stays.
+    pub fn refuse(&self, kernel: Option<&str>) {
+        self.tell(b"emulatorRefuse\0", kernel);
+    }
+
+    /// Calls a function with the name of a kernel or null.
+    fn tell(&self, symbol: &[u8], kernel: Option<&str>) {
+        type Tell = unsafe extern "C" fn(*const c_char);
+        // No kernel's name has a zero in it.
+        let kernel = kernel.and_then(|name| CString::new(name).ok());
         let name = kernel.as_deref().map_or(ptr::null(), CStr::as_ptr);
-        // SAFETY: the library is this crate's own, in which the symbol has this type and takes null or a text.
+        // SAFETY: the library is this crate's own, in which the symbols have this type and take null or a text.
         unsafe {
-            if let Ok(configure) = self.library.get::<Configure>(b"emulatorIdle\0") {
-                configure(name);
+            if let Ok(tell) = self.library.get::<Tell>(symbol) {
+                tell(name);
             }
         }
     }

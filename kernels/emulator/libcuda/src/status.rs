@@ -20,6 +20,7 @@ pub(crate) enum Status {
     FileNotFound = 301,
     InvalidHandle = 400,
     NotFound = 500,
+    NotReady = 600,
     IllegalAddress = 700,
     LaunchOutOfResources = 701,
     MisalignedAddress = 716,
@@ -28,11 +29,12 @@ pub(crate) enum Status {
     SystemDriverMismatch = 803,
     CaptureUnsupported = 900,
     CaptureInvalidated = 901,
+    CaptureIsolation = 905,
     IllegalState = 401,
 }
 
 impl Status {
-    const ALL: [(Self, &'static str); 22] = [
+    const ALL: [(Self, &'static str); 24] = [
         (Self::Success, "CUDA_SUCCESS"),
         (Self::InvalidValue, "CUDA_ERROR_INVALID_VALUE"),
         (Self::OutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY"),
@@ -50,6 +52,7 @@ impl Status {
         (Self::InvalidHandle, "CUDA_ERROR_INVALID_HANDLE"),
         (Self::IllegalState, "CUDA_ERROR_ILLEGAL_STATE"),
         (Self::NotFound, "CUDA_ERROR_NOT_FOUND"),
+        (Self::NotReady, "CUDA_ERROR_NOT_READY"),
         (Self::IllegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS"),
         (
             Self::LaunchOutOfResources,
@@ -69,6 +72,10 @@ impl Status {
         (
             Self::CaptureInvalidated,
             "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+        ),
+        (
+            Self::CaptureIsolation,
+            "CUDA_ERROR_STREAM_CAPTURE_ISOLATION",
         ),
     ];
 }

@@ -25,4 +25,16 @@ fn absent_old_and_full_devices() {
         .load_module(cudarc::nvrtc::Ptx::from_src(kernel))
         .expect_err("too old");
     assert_eq!(error.0, CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU);
+
+    emulator.set(Setting::ComputeCapability, 80);
+    emulator.refuse(Some("k"));
+    let load = || context.load_module(cudarc::nvrtc::Ptx::from_src(kernel));
+    let error = load().expect_err("refused");
+    assert_eq!(error.0, CUresult::CUDA_ERROR_INVALID_PTX);
+    assert!(error.to_string().contains("k is refused"), "{error}");
+    emulator.refuse(Some("other"));
+    load().expect("a module");
+    emulator.refuse(Some("k"));
+    emulator.refuse(None);
+    load().expect("a module");
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Chosen, Failure, Outcome};
 use crate::autoencoder::{Model, decode};
-use crate::backend::cpu::Cpu;
+use crate::commands::inference::{Inference, on};
 use crate::experiment::reconstruction::Reconstruction;
 use crate::loss::Loss;
 use crate::parameters::Parameters;
@@ -96,13 +96,14 @@ fn sheet(held: &Held, made: &Reconstructed, images: &[usize]) -> Picture {
 
 /// Images of random codes, a column for each network.
 fn samples(experiment: &Reconstruction, networks: &[&Parameters]) -> Result<Picture, Failure> {
+    let inference = Inference::on(experiment.device)?;
     let shape = experiment.shape();
     let mut random = Random::new(experiment.seed, "prior", 0);
     let numbers = 0..SAMPLES * shape.code_len();
     let codes: Vec<f32> = numbers.map(|_| random.normal() as f32).collect();
     let mut columns = Vec::new();
     for (loss, parameters) in Loss::ALL.iter().zip(networks) {
-        let images = decode(&Cpu, shape, parameters, &codes)?;
+        let images = on!(&inference, backend => decode(backend, shape, parameters, &codes))?;
         let images = images.chunks_exact(shape.image_len());
         let picture = |plane: &[f32]| Picture::grey(shape.side, shape.side, plane.to_vec(), 1.0);
         columns.push(Column {

@@ -2,7 +2,8 @@
 
 use std::ffi::{CString, c_char};
 
-use super::{Buffer, Out, Text, export, with, with_any};
+use super::{Buffer, CallersMemory, Out, Text, export, with, with_any};
+use crate::driver::Order;
 use crate::status::{Failure, Outcome, Status, name, text};
 
 /// The context of the device: there is one.
@@ -132,7 +133,7 @@ export! {
     }
 
     fn cuCtxSynchronize() {
-        with(|driver| driver.synchronise(None))
+        with(|driver| driver.synchronise(None, &CallersMemory))
     }
 
     fn cuCtxGetStreamPriorityRange(least: Out<i32>, greatest: Out<i32>) {
@@ -194,9 +195,43 @@ extern "C" fn emulatorConfigure(setting: i32, value: i64) {
             2 => settings.memory = u64::try_from(value).unwrap_or(0),
             3 => settings.driver_version = small,
             4 => settings.newest_ptx = Some(small),
-            _ => settings.mismatch = small != 0,
+            5 => settings.mismatch = small != 0,
+            _ => settings.pinned = u64::try_from(value).unwrap_or(0),
         }
     });
+}
+
+/// Sets when what is put into streams is done, by the number of a [`crate::Order`]. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorOrder(order: i32) {
+    with_any(|driver| {
+        driver.settings.order = match order {
+            1 => Order::Late,
+            2 => Order::CopiesFirst,
+            _ => Order::AtOnce,
+        };
+    });
+}
+
+/// Begins a journal, without what was in it. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorWatch() {
+    with_any(|driver| driver.journal = Some(Vec::new()));
+}
+
+/// The bytes of the journal so far, lines that end with a line feed; where there is `room` for all, writes
+/// them. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorWatched(buffer: Buffer, room: usize) -> usize {
+    let lines = with_any(|driver| driver.journal.clone().unwrap_or_default());
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    if text.len() <= room {
+        buffer.write(text.as_bytes());
+    }
+    text.len()
 }
 
 /// Has launches do nothing: those of `kernel`, of all kernels if it is empty, of none if it is null. Not a
@@ -206,6 +241,14 @@ extern "C" fn emulatorConfigure(setting: i32, value: i64) {
 extern "C" fn emulatorIdle(kernel: Text) {
     let kernel = kernel.read().ok();
     with_any(|driver| driver.settings.idle = kernel);
+}
+
+/// Has PTX with this kernel be refused, or no PTX if it is null. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorRefuse(kernel: Text) {
+    let kernel = kernel.read().ok();
+    with_any(|driver| driver.settings.refused = kernel);
 }
 
 /// The failure of what this library does not do.

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use super::{Buffer, CallersMemory, Out, export, with};
 use crate::driver::Command;
-use crate::status::{Outcome, Status};
+use crate::status::{Failure, Outcome, Status};
 
 /// The pool that asynchronous allocations come from: there is one, without limits.
 const POOL: usize = 1;
@@ -15,22 +15,43 @@ const POOL: usize = 1;
 /// Pinned host memory, by address.
 static HOST: Mutex<Option<HashMap<usize, Layout>>> = Mutex::new(None);
 
+/// Runs `f` on the list of pinned memory.
+fn with_host<T>(f: impl FnOnce(&mut HashMap<usize, Layout>) -> T) -> T {
+    let mut host = HOST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    f(host.get_or_insert_default())
+}
+
+/// Whether all of it lies in pinned memory.
+pub(super) fn is_pinned(address: usize, bytes: usize) -> bool {
+    with_host(|host| {
+        host.iter().any(|(begin, layout)| {
+            let within = address.checked_sub(*begin);
+            within.is_some_and(|offset| bytes <= layout.size().saturating_sub(offset))
+        })
+    })
+}
+
 fn allocate_host(bytes: usize) -> Outcome<usize> {
     let layout = Layout::from_size_align(bytes.max(1), 4096).map_err(|_| Status::OutOfMemory)?;
+    let most = with(|driver| Ok(driver.settings.pinned))?;
+    let used: usize = with_host(|host| host.values().map(Layout::size).sum());
+    if layout.size() as u64 > most.saturating_sub(used as u64) {
+        let text = format!("{bytes} bytes of host memory to be pinned, {used} of {most} are");
+        return Err(Failure::new(Status::OutOfMemory, text));
+    }
     // SAFETY: the layout's size is not zero.
     let address = unsafe { alloc_zeroed(layout) } as usize;
     if address == 0 {
         return Err(Status::OutOfMemory.into());
     }
-    let mut host = HOST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    host.get_or_insert_default().insert(address, layout);
+    with_host(|host| host.insert(address, layout));
     Ok(address)
 }
 
 fn free_host(address: usize) -> Outcome {
-    let mut host = HOST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let layout = host.get_or_insert_default().remove(&address);
-    let layout = layout.ok_or(Status::InvalidValue)?;
+    let layout = with_host(|host| host.get(&address).copied()).ok_or(Status::InvalidValue)?;
+    with(|driver| driver.check_unused(address, layout.size()))?;
+    let layout = with_host(|host| host.remove(&address)).ok_or(Status::InvalidValue)?;
     // SAFETY: allocated above with this layout, and removed from the list: freed once.
     unsafe { dealloc(address as *mut u8, layout) };
     Ok(())
@@ -40,9 +61,20 @@ fn submit(stream: usize, command: Command) -> Outcome {
     with(|driver| driver.submit(stream, command, &CallersMemory))
 }
 
-/// A blocking call: like its asynchronous twin on the default stream, but never captured.
+/// A blocking call: like its asynchronous twin on the default stream, but never captured, and waited for.
 fn at_once(command: Command) -> Outcome {
-    submit(0, command)
+    submit(0, command)?;
+    with(|driver| driver.finish(0, &CallersMemory))
+}
+
+/// The content of `from` is noted when the command is submitted.
+fn upload(to: u64, from: *const c_void, bytes: usize) -> Command {
+    Command::Upload {
+        to,
+        from: from as usize,
+        bytes,
+        held: None,
+    }
 }
 
 fn fill(stream: usize, to: u64, unit: &[u8], count: usize) -> Outcome {
@@ -52,19 +84,22 @@ fn fill(stream: usize, to: u64, unit: &[u8], count: usize) -> Outcome {
 
 export! {
     fn cuMemAlloc_v2(address: Out<u64>, bytes: usize) {
-        address.put(with(|driver| driver.allocate(bytes))?)
+        address.put(with(|driver| driver.allocate(bytes, &CallersMemory))?)
     }
 
     fn cuMemAllocAsync(address: Out<u64>, bytes: usize, _stream: usize) {
-        address.put(with(|driver| driver.allocate(bytes))?)
+        address.put(with(|driver| driver.allocate(bytes, &CallersMemory))?)
     }
 
     fn cuMemAllocFromPoolAsync(address: Out<u64>, bytes: usize, _pool: usize, _stream: usize) {
-        address.put(with(|driver| driver.allocate(bytes))?)
+        address.put(with(|driver| driver.allocate(bytes, &CallersMemory))?)
     }
 
     fn cuMemFree_v2(address: u64) {
-        with(|driver| driver.free(address))
+        with(|driver| {
+            driver.finish_all(&CallersMemory)?;
+            driver.free(address)
+        })
     }
 
     fn cuMemFreeAsync(address: u64, stream: usize) {
@@ -111,11 +146,11 @@ export! {
     }
 
     fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) {
-        at_once(Command::Upload { to, from: from as usize, bytes })
+        at_once(upload(to, from, bytes))
     }
 
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: usize) {
-        submit(stream, Command::Upload { to, from: from as usize, bytes })
+        submit(stream, upload(to, from, bytes))
     }
 
     fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) {

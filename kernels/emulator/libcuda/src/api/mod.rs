@@ -136,6 +136,10 @@ impl Host for CallersMemory {
             }
         }
     }
+
+    fn is_pinned(&self, address: usize, bytes: usize) -> bool {
+        memory::is_pinned(address, bytes)
+    }
 }
 
 /// Exports functions that return a `CUresult`.

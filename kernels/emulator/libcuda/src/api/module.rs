@@ -114,7 +114,7 @@ export! {
     }
 
     fn cuModuleUnload(module: usize) {
-        with(|driver| driver.unload(module))
+        with(|driver| driver.unload(module, &CallersMemory))
     }
 
     fn cuModuleGetFunction(function: Out<usize>, module: usize, name: Text) {

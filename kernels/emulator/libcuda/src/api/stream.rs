@@ -2,6 +2,16 @@
 
 use super::{CallersMemory, Out, export, with};
 use crate::driver::Command;
+use crate::status::{Outcome, Status};
+
+/// The answer to a query: what was still to come has been done by now, but is said to be late once.
+fn ready(already: bool) -> Outcome {
+    if already {
+        Ok(())
+    } else {
+        Err(Status::NotReady.into())
+    }
+}
 
 export! {
     fn cuStreamCreate(stream: Out<usize>, _flags: u32) {
@@ -17,15 +27,19 @@ export! {
     }
 
     fn cuStreamSynchronize(stream: usize) {
-        with(|driver| driver.synchronise(Some(stream)))
+        with(|driver| driver.synchronise(Some(stream), &CallersMemory))
     }
 
     fn cuStreamQuery(stream: usize) {
-        with(|driver| driver.synchronise(Some(stream)))
+        with(|driver| {
+            let idle = driver.is_idle_stream(stream);
+            driver.synchronise(Some(stream), &CallersMemory)?;
+            ready(idle)
+        })
     }
 
     fn cuStreamWaitEvent(stream: usize, event: usize, _flags: u32) {
-        with(|driver| driver.wait(stream, event))
+        with(|driver| driver.wait(stream, event, &CallersMemory))
     }
 
     fn cuStreamIsCapturing(stream: usize, status: Out<i32>) {
@@ -54,15 +68,17 @@ export! {
     }
 
     fn cuEventRecord(event: usize, stream: usize) {
-        with(|driver| driver.submit(stream, Command::Record(event), &CallersMemory))
+        let command = Command::Record { event, ticket: 0 };
+        with(|driver| driver.submit(stream, command, &CallersMemory))
     }
 
     fn cuEventSynchronize(event: usize) {
-        with(|driver| driver.check_event(event))
+        with(|driver| driver.reach(event, &CallersMemory)).map(drop)
     }
 
     fn cuEventQuery(event: usize) {
-        with(|driver| driver.check_event(event))
+        let reached = with(|driver| driver.reach(event, &CallersMemory))?;
+        ready(reached)
     }
 
     fn cuEventElapsedTime(milliseconds: Out<f32>, start: usize, end: usize) {

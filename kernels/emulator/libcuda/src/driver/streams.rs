@@ -1,9 +1,21 @@
 //! Streams, events, captures and graphs.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{Command, Driver, Host};
 use crate::status::{Failure, Outcome, Status};
+
+/// A stream: what it was given and has not done yet.
+#[derive(Default)]
+pub(super) struct Stream {
+    pub(super) capture: Option<Capture>,
+    pub(super) queue: VecDeque<Command>,
+    /// Streams are counted in the order of their creation, from 1 on.
+    pub(super) number: usize,
+    /// Whether it is there for what is left in its queue.
+    pub(super) destroyed: bool,
+}
 
 /// A stream that is being captured: into which graph, and whether something forbidden happened.
 #[derive(Clone, Copy)]
@@ -21,6 +33,8 @@ pub(super) struct Recording {
 #[derive(Default)]
 pub(super) struct Event {
     pub(super) at: Option<Instant>,
+    /// Of the last record; none has 0.
+    pub(super) ticket: u64,
     /// The capture in which it was recorded last.
     pub(super) capture: Option<usize>,
 }
@@ -28,12 +42,24 @@ pub(super) struct Event {
 impl Driver {
     pub(crate) fn create_stream(&mut self) -> usize {
         let handle = self.handle();
-        self.streams.insert(handle, None);
+        self.created += 1;
+        let stream = Stream {
+            number: self.created,
+            ..Stream::default()
+        };
+        self.streams.insert(handle, stream);
         handle
     }
 
+    /// What it was given is done all the same, at any time.
     pub(crate) fn destroy_stream(&mut self, stream: usize) -> Outcome {
-        self.streams.remove(&stream).ok_or(Status::InvalidHandle)?;
+        let mut left = self.streams.remove(&stream).ok_or(Status::InvalidHandle)?;
+        if !left.queue.is_empty() {
+            left.destroyed = true;
+            // Under a handle that nobody knows.
+            let handle = self.handle();
+            self.streams.insert(handle, left);
+        }
         self.recordings.remove(&stream);
         Ok(())
     }
@@ -53,6 +79,9 @@ impl Driver {
     pub(crate) fn elapsed(&self, start: usize, end: usize) -> Outcome<f32> {
         let at = |event| -> Outcome<Instant> {
             let event = self.events.get(&event).ok_or(Status::InvalidHandle)?;
+            if self.holder(event.ticket).is_some() {
+                return Err(Failure::new(Status::NotReady, "the event is still to come"));
+            }
             event
                 .at
                 .ok_or_else(|| Failure::new(Status::InvalidHandle, "the event was not recorded"))
@@ -66,15 +95,9 @@ impl Driver {
         })
     }
 
-    pub(crate) fn check_event(&self, event: usize) -> Outcome {
-        match self.events.get(&event) {
-            Some(_) => Ok(()),
-            None => Err(Status::InvalidHandle.into()),
-        }
-    }
-
     pub(super) fn capture(&self, stream: usize) -> Outcome<Option<Capture>> {
-        Ok(*self.streams.get(&stream).ok_or(Status::InvalidHandle)?)
+        let stream = self.streams.get(&stream).ok_or(Status::InvalidHandle)?;
+        Ok(stream.capture)
     }
 
     pub(crate) fn is_capturing(&self, stream: usize) -> Outcome<bool> {
@@ -92,9 +115,14 @@ impl Driver {
                 "the stream is being captured already",
             ));
         }
-        self.streams
-            .insert(stream, Some(Capture { origin: stream }));
+        self.join(stream, Capture { origin: stream })?;
         self.recordings.insert(stream, Recording::default());
+        Ok(())
+    }
+
+    fn join(&mut self, stream: usize, capture: Capture) -> Outcome {
+        let stream = self.streams.get_mut(&stream);
+        stream.ok_or(Status::InvalidHandle)?.capture = Some(capture);
         Ok(())
     }
 
@@ -105,7 +133,7 @@ impl Driver {
         let recording = recording.ok_or_else(|| {
             Failure::new(Status::IllegalState, "no capture began with this stream")
         })?;
-        for capture in self.streams.values_mut() {
+        for Stream { capture, .. } in self.streams.values_mut() {
             if capture.is_some_and(|capture| capture.origin == stream) {
                 *capture = None;
             }
@@ -148,8 +176,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Synchronisation is not allowed for a stream that is being captured, and spoils the capture.
-    pub(crate) fn synchronise(&mut self, stream: Option<usize>) -> Outcome {
+    /// Does all that a stream, or every stream, was given. Synchronisation is not allowed for a stream that is
+    /// being captured, and spoils the capture.
+    pub(crate) fn synchronise(&mut self, stream: Option<usize>, host: &dyn Host) -> Outcome {
         let captures: Vec<usize> = match stream {
             Some(stream) => self
                 .capture(stream)?
@@ -164,31 +193,35 @@ impl Driver {
             }
         }
         if captures.is_empty() {
-            return Ok(());
+            return match stream {
+                Some(stream) => self.finish(stream, host),
+                None => self.finish_all(host),
+            };
         }
         let text = "synchronisation while a stream is being captured";
         Err(Failure::new(Status::CaptureUnsupported, text))
     }
 
     /// A stream that waits for an event of a capture takes part in the capture from then on.
-    pub(crate) fn wait(&mut self, stream: usize, event: usize) -> Outcome {
+    pub(crate) fn wait(&mut self, stream: usize, event: usize, host: &dyn Host) -> Outcome {
         let own = self.capture(stream)?;
         let event = self.events.get(&event).ok_or(Status::InvalidHandle)?;
-        let Some(origin) = event
-            .capture
-            .filter(|origin| self.recordings.contains_key(origin))
-        else {
-            return Ok(());
-        };
-        match own {
-            Some(capture) if capture.origin != origin => {
+        let (ticket, of_capture) = (event.ticket, event.capture);
+        match (
+            own,
+            of_capture.filter(|origin| self.recordings.contains_key(origin)),
+        ) {
+            (Some(capture), Some(origin)) if capture.origin != origin => {
                 let text = "the stream waits for an event of another capture";
                 Err(Failure::new(Status::CaptureUnsupported, text))
             }
-            _ => {
-                self.streams.insert(stream, Some(Capture { origin }));
-                Ok(())
+            (_, Some(origin)) => self.join(stream, Capture { origin }),
+            (Some(_), None) if self.holder(ticket).is_some() => {
+                let text = "a stream that is being captured waits for an event from outside";
+                Err(Failure::new(Status::CaptureIsolation, text))
             }
+            (Some(_), None) => Ok(()),
+            (None, None) => self.submit(stream, Command::Wait(ticket), host),
         }
     }
 }
