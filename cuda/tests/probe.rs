@@ -2,50 +2,12 @@
 //! after it. In a process of its own, one test at a time: the emulated device's properties are the process's.
 //! That no driver is installed is for `without_driver.rs`.
 
-use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use msssim_cuda::network::{Activation, Comparison, Conv, Network, Precision};
 use msssim_cuda::{Device, Error, MsSsim, Params, Pass, Plane, ProbeError, Size, Version};
-use msssim_emulated_libcuda::{Emulator, Idle, Setting};
-
-/// The emulated device, for one test alone; as it was when the test ends.
-struct Alone {
-    emulator: &'static Emulator,
-    _lock: MutexGuard<'static, ()>,
-}
+use msssim_emulated_libcuda::{Alone, Idle, Setting};
 
 fn alone() -> Alone {
-    static LOCK: Mutex<()> = Mutex::new(());
-    Alone {
-        _lock: LOCK.lock().unwrap_or_else(PoisonError::into_inner),
-        emulator: msssim_emulated_libcuda::load().expect("the emulator"),
-    }
-}
-
-impl Deref for Alone {
-    type Target = Emulator;
-
-    fn deref(&self) -> &Emulator {
-        self.emulator
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        for (setting, usual) in [
-            (Setting::Devices, 1),
-            (Setting::ComputeCapability, 80),
-            (Setting::Memory, 8 << 30),
-            (Setting::DriverVersion, 12_040),
-            (Setting::NewestPtx, 84),
-            (Setting::Mismatch, 0),
-        ] {
-            self.set(setting, usual);
-        }
-        self.idle(Idle::Never);
-        self.refuse(None);
-    }
+    msssim_emulated_libcuda::alone().expect("the emulator")
 }
 
 fn refused() -> ProbeError {

@@ -1,41 +1,14 @@
 //! Blocks of images that follow each other into an agenda's memory, in the orders that a device may choose. In a
 //! process of its own, one test at a time: the order is the emulated device's.
 
-use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use msssim_cuda::network::{
     Agenda, Buffer, Comparison, Crop, Measure, Network, Precision, Recording, Staging,
 };
 use msssim_cuda::{Error, Size};
-use msssim_emulated_libcuda::{Emulator, Order, Setting};
-
-struct Alone {
-    emulator: &'static Emulator,
-    _lock: MutexGuard<'static, ()>,
-}
+use msssim_emulated_libcuda::{Alone, Order, Setting};
 
 fn alone() -> Alone {
-    static LOCK: Mutex<()> = Mutex::new(());
-    Alone {
-        _lock: LOCK.lock().unwrap_or_else(PoisonError::into_inner),
-        emulator: msssim_emulated_libcuda::load().expect("the emulator"),
-    }
-}
-
-impl Deref for Alone {
-    type Target = Emulator;
-
-    fn deref(&self) -> &Emulator {
-        self.emulator
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        self.order(Order::AtOnce);
-        self.set(Setting::PinnedMemory, i64::MAX);
-    }
+    msssim_emulated_libcuda::alone().expect("the emulator")
 }
 
 /// Rows and columns of an image, which is one crop.

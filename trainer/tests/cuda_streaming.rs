@@ -2,13 +2,11 @@
 //! the emulated device, in the orders that a device may choose, one test at a time: the order is the process's.
 
 use std::fs;
-use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use msssim_cuda::network::Precision;
-use msssim_emulated_libcuda::{Emulator, Order, Setting};
+use msssim_emulated_libcuda::{Alone, Order, Setting};
 use msssim_trainer::autoencoder::{Model, Shape};
 use msssim_trainer::backend::Backend;
 use msssim_trainer::backend::cpu::Cpu;
@@ -23,32 +21,8 @@ use tempfile::TempDir;
 /// Steps of a run: three images of two steps each, and the first of them again.
 const STEPS: u64 = 8;
 
-struct Alone {
-    emulator: &'static Emulator,
-    _lock: MutexGuard<'static, ()>,
-}
-
 fn alone() -> Alone {
-    static LOCK: Mutex<()> = Mutex::new(());
-    Alone {
-        _lock: LOCK.lock().unwrap_or_else(PoisonError::into_inner),
-        emulator: msssim_emulated_libcuda::load().expect("the emulator"),
-    }
-}
-
-impl Deref for Alone {
-    type Target = Emulator;
-
-    fn deref(&self) -> &Emulator {
-        self.emulator
-    }
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        self.order(Order::AtOnce);
-        self.set(Setting::PinnedMemory, i64::MAX);
-    }
+    msssim_emulated_libcuda::alone().expect("the emulator")
 }
 
 fn cuda() -> Cuda {

@@ -34,6 +34,23 @@ pub(crate) struct Settings {
     pub(crate) order: Order,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            devices: 1,
+            compute_capability: 80,
+            memory: 8 << 30,
+            driver_version: 12040,
+            newest_ptx: None,
+            mismatch: false,
+            idle: None,
+            refused: None,
+            pinned: u64::MAX,
+            order: Order::AtOnce,
+        }
+    }
+}
+
 /// Something that a stream does. Host memory is an address, read or written when it is done.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
@@ -122,18 +139,7 @@ pub(crate) struct Driver {
 impl Default for Driver {
     fn default() -> Self {
         Self {
-            settings: Settings {
-                devices: 1,
-                compute_capability: 80,
-                memory: 8 << 30,
-                driver_version: 12040,
-                newest_ptx: None,
-                mismatch: false,
-                idle: None,
-                refused: None,
-                pinned: u64::MAX,
-                order: Order::AtOnce,
-            },
+            settings: Settings::default(),
             initialised: false,
             device: Device::new(),
             modules: HashMap::new(),

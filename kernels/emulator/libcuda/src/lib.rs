@@ -28,6 +28,7 @@
 
 #![deny(unsafe_code)]
 
+mod alone;
 #[allow(
     unsafe_code,
     reason = "the C interface: pointers from callers, exported names"
@@ -43,4 +44,5 @@ mod status;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use alone::{Alone, alone};
 pub use load::{Emulator, Idle, LoadError, Order, Setting, load};

@@ -108,6 +108,14 @@ impl Emulator {
         }
     }
 
+    /// Makes the device what it was at first, and ends the journal; what is in memory and in streams stays.
+    pub fn reset(&self) {
+        // SAFETY: the library is this crate's own, in which the symbol has this type.
+        if let Ok(reset) = unsafe { self.library.get::<extern "C" fn()>(b"emulatorReset\0") } {
+            reset();
+        }
+    }
+
     /// Begins a journal of what streams are given and do.
     pub fn watch(&self) {
         // SAFETY: the library is this crate's own, in which the symbol has this type.

@@ -1,41 +1,27 @@
 //! Streams that do things late: what events and waits promise holds, and what a program forgets is found. In a
 //! process of its own, one test at a time: the order is the process's.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use cudarc::driver::{CudaContext, CudaSlice, CudaStream, PinnedHostSlice};
-use msssim_emulated_libcuda::{Emulator, Order, Setting, load};
+use msssim_emulated_libcuda::{Alone, Order, Setting, alone};
 
-/// The emulator in some order, for one test alone.
-struct Alone {
-    emulator: &'static Emulator,
+/// The emulator in some order, for one test device.
+struct Ordered {
     context: Arc<CudaContext>,
-    _lock: MutexGuard<'static, ()>,
+    emulator: Alone,
 }
 
-fn alone(order: Order) -> Alone {
-    static LOCK: Mutex<()> = Mutex::new(());
-    let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
-    let emulator = load().expect("the emulator");
+fn ordered(order: Order) -> Ordered {
+    let emulator = alone().expect("the emulator");
     let context = CudaContext::new(0).expect("a context");
     // SAFETY: these tests order their streams by hand.
     unsafe { context.disable_event_tracking() };
     emulator.order(order);
-    Alone {
-        emulator,
-        context,
-        _lock: lock,
-    }
+    Ordered { context, emulator }
 }
 
-impl Drop for Alone {
-    fn drop(&mut self) {
-        self.emulator.order(Order::AtOnce);
-        self.emulator.set(Setting::PinnedMemory, i64::MAX);
-    }
-}
-
-impl Alone {
+impl Ordered {
     fn stream(&self) -> Arc<CudaStream> {
         self.context.new_stream().expect("a stream")
     }
@@ -63,10 +49,10 @@ fn a_forgotten_wait_shows_and_a_wait_holds() {
         (Order::Late, 0.0),
         (Order::CopiesFirst, 1.0),
     ] {
-        let alone = alone(order);
-        let (compute, copies) = (alone.stream(), alone.stream());
+        let device = ordered(order);
+        let (compute, copies) = (device.stream(), device.stream());
         let mut there = zeros(&compute);
-        let pinned = alone.pinned(1.0);
+        let pinned = device.pinned(1.0);
         copies.memcpy_htod(&pinned, &mut there).expect("a copy");
         assert_eq!(compute.clone_dtoh(&there).expect("it"), [seen; 4]);
         compute.join(&copies).expect("a wait");
@@ -76,8 +62,8 @@ fn a_forgotten_wait_shows_and_a_wait_holds() {
 
 #[test]
 fn memory_that_is_not_pinned_is_read_within_the_call() {
-    let alone = alone(Order::Late);
-    let stream = alone.stream();
+    let device = ordered(Order::Late);
+    let stream = device.stream();
     let mut there = zeros(&stream);
     let mut values = [1.0f32; 4];
     stream.memcpy_htod(&values, &mut there).expect("a copy");
@@ -88,10 +74,10 @@ fn memory_that_is_not_pinned_is_read_within_the_call() {
 
 #[test]
 fn pinned_memory_that_is_written_too_early_is_found() {
-    let alone = alone(Order::Late);
-    let stream = alone.stream();
+    let device = ordered(Order::Late);
+    let stream = device.stream();
     let mut there = zeros(&stream);
-    let mut pinned = alone.pinned(1.0);
+    let mut pinned = device.pinned(1.0);
     let address = pinned.as_mut_ptr().expect("an address");
     stream.memcpy_htod(&pinned, &mut there).expect("a copy");
     // SAFETY: it is this test's, and the emulator reads it within a call only.
@@ -119,8 +105,8 @@ fn pinned_memory_that_is_written_too_early_is_found() {
 
 #[test]
 fn pinned_memory_that_is_freed_too_early_is_found() {
-    let alone = alone(Order::Late);
-    let stream = alone.stream();
+    let device = ordered(Order::Late);
+    let stream = device.stream();
     let mut there = zeros(&stream);
     // SAFETY: as large as what is copied.
     let host = unsafe { cudarc::driver::result::malloc_host(16, 0) }.expect("pinned memory");
@@ -138,10 +124,10 @@ fn pinned_memory_that_is_freed_too_early_is_found() {
 
 #[test]
 fn what_is_still_to_come_is_not_ready_at_first() {
-    let alone = alone(Order::Late);
-    let stream = alone.stream();
+    let device = ordered(Order::Late);
+    let stream = device.stream();
     let there = zeros(&stream);
-    let mut pinned = alone.pinned(1.0);
+    let mut pinned = device.pinned(1.0);
     stream.memcpy_dtoh(&there, &mut pinned).expect("a copy");
     let event = stream.record_event(None).expect("an event");
     assert!(!event.try_is_complete().expect("an answer"));
@@ -152,15 +138,15 @@ fn what_is_still_to_come_is_not_ready_at_first() {
 /// The second is asked for before the first is done, and the journal says so.
 #[test]
 fn the_journal_tells_asking_from_doing() {
-    let alone = alone(Order::Late);
-    let stream = alone.stream();
+    let device = ordered(Order::Late);
+    let stream = device.stream();
     let mut there = zeros(&stream);
-    let pinned = alone.pinned(1.0);
-    alone.emulator.watch();
+    let pinned = device.pinned(1.0);
+    device.emulator.watch();
     stream.memcpy_htod(&pinned, &mut there).expect("a copy");
     stream.memset_zeros(&mut there).expect("zeros");
     stream.synchronize().expect("both");
-    let watched = alone.emulator.watched();
+    let watched = device.emulator.watched();
     let at = |what: &str, words: &str| {
         let line = |line: &String| line.starts_with(what) && line.contains(words);
         let at = watched.iter().position(line);
@@ -177,10 +163,10 @@ fn the_journal_tells_asking_from_doing() {
 
 #[test]
 fn the_host_may_have_no_memory_to_pin() {
-    let alone = alone(Order::AtOnce);
-    alone.emulator.set(Setting::PinnedMemory, 1 << 10);
+    let device = ordered(Order::AtOnce);
+    device.emulator.set(Setting::PinnedMemory, 1 << 10);
     // SAFETY: nothing is read.
-    let error = unsafe { alone.context.alloc_pinned::<f32>(1 << 10) }.expect_err("too much");
+    let error = unsafe { device.context.alloc_pinned::<f32>(1 << 10) }.expect_err("too much");
     assert!(
         error.to_string().contains("4096 bytes of host memory"),
         "{error}"

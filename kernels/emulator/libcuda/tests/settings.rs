@@ -6,7 +6,7 @@ use msssim_emulated_libcuda::Setting;
 
 #[test]
 fn absent_old_and_full_devices() {
-    let emulator = msssim_emulated_libcuda::load().expect("the emulator");
+    let emulator = msssim_emulated_libcuda::alone().expect("the emulator");
     emulator.set(Setting::Devices, 0);
     let error = CudaContext::new(0).expect_err("no device");
     assert_eq!(error.0, CUresult::CUDA_ERROR_NO_DEVICE);
@@ -37,4 +37,8 @@ fn absent_old_and_full_devices() {
     emulator.refuse(Some("k"));
     emulator.refuse(None);
     load().expect("a module");
+
+    emulator.set(Setting::Devices, 0);
+    drop(emulator);
+    CudaContext::new(0).expect("the device is there again");
 }

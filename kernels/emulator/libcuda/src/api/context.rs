@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use super::{Buffer, CallersMemory, Out, Text, export, with, with_any};
-use crate::driver::Order;
+use crate::driver::{Order, Settings};
 use crate::status::{Failure, Outcome, Status, name, text};
 
 /// The context of the device: there is one.
@@ -198,6 +198,16 @@ extern "C" fn emulatorConfigure(setting: i32, value: i64) {
             5 => settings.mismatch = small != 0,
             _ => settings.pinned = u64::try_from(value).unwrap_or(0),
         }
+    });
+}
+
+/// Makes the device what it was at first, and ends the journal. Not a function of CUDA's.
+#[unsafe(no_mangle)]
+#[allow(non_snake_case, reason = "beside cuda.h's names")]
+extern "C" fn emulatorReset() {
+    with_any(|driver| {
+        driver.settings = Settings::default();
+        driver.journal = None;
     });
 }
 
