@@ -16,7 +16,7 @@ mod train;
 mod upscale;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -121,4 +121,15 @@ pub fn main() -> ExitCode {
 )]
 fn report(failure: &Failure) {
     eprintln!("msssim: {failure}");
+}
+
+/// Refuses to replace a file that is not said to be.
+fn refuse_existing(path: &Path, force: bool) -> Outcome {
+    if path.exists() && !force {
+        return Err(Failure::Message(format!(
+            "{}: exists already; choose another name or replace it with --force",
+            path.display()
+        )));
+    }
+    Ok(())
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::export::refuse_existing;
 use super::inference::{Inference, on};
 use super::networks::{DEFAULT_SCALE, factor, loss};
 use super::progress::Progress;
 use super::run_options::resolved;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, refuse_existing};
 use crate::built_in::BuiltIn;
 use crate::checkpoint::Checkpoint;
 use crate::device::Choice;

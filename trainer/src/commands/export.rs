@@ -1,11 +1,11 @@
 //! `msssim export`: a trained network for use, here and in other programs.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, refuse_existing};
 use crate::atomic_file;
 use crate::checkpoint::Checkpoint;
 use crate::onnx;
@@ -60,17 +60,6 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     }
     if let Some(path) = safetensors {
         checkpoint.without_state().save(path)?;
-    }
-    Ok(())
-}
-
-/// Refuses to replace a file that is not said to be.
-pub(super) fn refuse_existing(path: &Path, force: bool) -> Outcome {
-    if path.exists() && !force {
-        return Err(Failure::Message(format!(
-            "{}: exists already; choose another name or replace it with --force",
-            path.display()
-        )));
     }
     Ok(())
 }

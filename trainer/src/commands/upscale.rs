@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::export::refuse_existing;
 use super::inference::{Inference, on};
 use super::networks::{DEFAULT_SCALE, factor, loss};
 use super::run_options::resolved;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, refuse_existing};
 use crate::built_in::{BuiltIn, DEFAULT_LOSS};
 use crate::checkpoint::Checkpoint;
 use crate::device::Choice;
