@@ -122,6 +122,11 @@ impl<'a, T: Sample> Plane<'a, T> {
         self.size
     }
 
+    /// Samples from the beginning of one row to that of the next.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The samples of row `i`, counted from the top; none where there is no such row.
     pub fn row(&self, i: usize) -> impl Iterator<Item = T> + 'a {
         let row = self.samples_from_row(i).unwrap_or_default().iter();
@@ -131,8 +136,14 @@ impl<'a, T: Sample> Plane<'a, T> {
 
     /// Row `i` where its samples follow each other without gaps; `None` where there is no such row either.
     pub fn packed_row(&self, i: usize) -> Option<&'a [T]> {
-        let row = self.samples_from_row(i).filter(|_| self.step == 1);
-        row.and_then(|row| row.get(..self.size.width))
+        self.packed_from(i)
+            .and_then(|row| row.get(..self.size.width))
+    }
+
+    /// The samples from row `i` on to the end, gaps between rows included, where those of a row follow each other; `None`
+    /// where there is no such row either.
+    pub fn packed_from(&self, i: usize) -> Option<&'a [T]> {
+        self.samples_from_row(i).filter(|_| self.step == 1)
     }
 
     /// The samples from row `i` on.

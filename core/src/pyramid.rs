@@ -3,6 +3,7 @@
 use crate::params::{Halving, MAX_SCALES, Params};
 use crate::part::entry;
 use crate::plane::Size;
+use crate::real::Real;
 
 /// The low-pass filter of the 9/7 wavelets from its centre outwards, scaled to sum 1: four digits of it, as
 /// MeTriX MuX has them.
@@ -176,6 +177,25 @@ pub(crate) fn halve_row_of<'r>(
     halve_rows(halving, size, rows, outside, coarse);
 }
 
+/// Whether every sample of the coarser scale is the mean of 2 x 2 that begin at an even row and column of a plane of
+/// `size`.
+pub fn is_even(halving: Halving, size: Size) -> bool {
+    match halving {
+        Halving::Floor => true,
+        Halving::Symmetric | Halving::Zero | Halving::ReplicateFirst => {
+            size.width.is_multiple_of(2) && size.height.is_multiple_of(2)
+        }
+        Halving::LowPass97 | Halving::Keep => false,
+    }
+}
+
+/// The mean of 2 x 2 samples.
+#[inline(always)]
+pub fn mean_of_four<T: Real>(upper: [T; 2], lower: [T; 2]) -> T {
+    // Columns first: a vector of them at a time takes half the shuffles.
+    T::splat(0.25) * ((upper[0] + lower[0]) + (upper[1] + lower[1]))
+}
+
 /// One row of the coarser scale from the two rows ([`source_rows`]) that it is made of, by the rules that take means
 /// of 2 x 2 samples.
 #[inline(always)]
@@ -191,11 +211,10 @@ pub fn halve_rows(
         (Some(row), Some(column)) => entry(row, column),
         _ => outside,
     };
-    // Columns first: a vector of them at a time takes half the shuffles.
     let halve = |j: usize| {
-        let [left, right] = sources(halving, size.width, shifted, j)
-            .map(|column| sample(rows[0], column) + sample(rows[1], column));
-        0.25 * (left + right)
+        let columns = sources(halving, size.width, shifted, j);
+        let [upper, lower] = rows.map(|row| columns.map(|column| sample(row, column)));
+        mean_of_four(upper, lower)
     };
     // Away from the ends all rules take neighbours, which begin with the first or the second column.
     let [upper, lower] = rows;
@@ -207,7 +226,7 @@ pub fn halve_rows(
         let pairs = upper.as_chunks::<2>().0.iter();
         let pairs = pairs.zip(lower.as_chunks::<2>().0);
         for (coarse, (upper, lower)) in inner.iter_mut().zip(pairs) {
-            *coarse = 0.25 * ((upper[0] + lower[0]) + (upper[1] + lower[1]));
+            *coarse = mean_of_four(*upper, *lower);
         }
         done = width - 1;
     }

@@ -14,6 +14,9 @@ pub trait Real:
 
     /// The larger of `self` and zero; NaN stays NaN, so that bad input is never hidden.
     fn at_least_zero(self) -> Self;
+
+    /// The number, or the nearer one of `-limit` and `limit` that it is beyond; NaN stays NaN.
+    fn within(self, limit: Self) -> Self;
 }
 
 macro_rules! scalar {
@@ -27,6 +30,19 @@ macro_rules! scalar {
             #[inline(always)]
             fn at_least_zero(self) -> Self {
                 if self < 0.0 { 0.0 } else { self }
+            }
+
+            // (`clamp` panics by a limit of NaN.)
+            #[inline(always)]
+            fn within(self, limit: Self) -> Self {
+                let mut value = self;
+                if value < -limit {
+                    value = -limit;
+                }
+                if value > limit {
+                    value = limit;
+                }
+                value
             }
         }
     )*};

@@ -4,6 +4,12 @@
 pub trait Sample: Copy + Send + Sync {
     /// The sample as `f32`, in the same units: exact for all but `f64`, which is rounded.
     fn to_f32(self) -> f32;
+
+    /// Samples that are `f32` as they are.
+    fn as_f32(samples: &[Self]) -> Option<&[f32]> {
+        let _ = samples;
+        None
+    }
 }
 
 /// A half-precision sample (IEEE 754 binary16), by its bits.
@@ -34,6 +40,11 @@ impl Sample for f32 {
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self
+    }
+
+    #[inline(always)]
+    fn as_f32(samples: &[Self]) -> Option<&[f32]> {
+        Some(samples)
     }
 }
 

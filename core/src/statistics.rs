@@ -16,7 +16,7 @@ use crate::window::Window;
 
 pub(crate) use lines::{MomentLines, Windowed};
 pub(crate) use samples::centred_row;
-pub use samples::{SATURATION, sum_and_difference, sum_and_difference_row};
+pub use samples::{SATURATION, Scaling, sum_and_difference, sum_and_difference_row};
 
 /// Which terms a scale has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

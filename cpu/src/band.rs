@@ -4,18 +4,18 @@
 use std::ops::Range;
 
 use msssim_core::filter::{extend_line, extended_row, fold_line, line_padding};
-use msssim_core::pyramid::{last_source, source_rows};
+use msssim_core::pyramid::{is_even, last_source, source_rows};
 use msssim_core::statistics::Constants;
 use msssim_core::sum::Units;
 use msssim_core::{Border, Halving, PlaneMut, Size};
 
 use crate::dispatch::Token;
 use crate::kernel::{
-    Backward, Forward, Load, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
+    Backward, Forward, Load, LoadPair, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
     SHORTEST_SEGMENT, Scale, ring,
 };
-use crate::lanes::{Ahead, Block};
-use crate::rows::{Add, Halve, Source};
+use crate::lanes::{Ahead, Block, numbers};
+use crate::rows::{Add, Halve, Source, is_in_cache};
 
 /// Bands begin at a multiple of this: of every kernel's rows.
 pub(crate) const BAND_STEP: usize = 8;
@@ -88,8 +88,8 @@ impl Layout {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scratch {
     kernel: Memory,
-    /// Two lines of `s`, two of `d`, and a block's of the gradient.
-    lines: Vec<f32>,
+    /// Two lines of `s`, two of `d`, one for the next scale, and a block's of the gradient.
+    lines: Vec<Block>,
     units: Vec<[Units; 2]>,
 }
 
@@ -101,8 +101,8 @@ impl Scratch {
             .reserve(token.lanes(), segment, Forward::ROWS, false);
         self.kernel
             .reserve(token.lanes(), segment, Backward::ROWS, true);
-        let lines = (4 + Backward::ROWS) * layout.line();
-        self.lines.resize(self.lines.len().max(lines), 0.0);
+        let lines = ((5 + Backward::ROWS) * layout.line()).div_ceil(16);
+        self.lines.resize(self.lines.len().max(lines), Block::ZERO);
         let units = Forward::ROWS.max(Backward::ROWS) * images;
         self.units
             .resize(self.units.len().max(units), [Units::default(); 2]);
@@ -198,7 +198,7 @@ impl Job<'_> {
             lines,
             units,
         } = scratch;
-        let (samples, gradient_lines) = lines.split_at_mut(4 * line);
+        let (samples, gradient_lines) = numbers(lines).split_at_mut(5 * line);
         let gradient_lines = &mut gradient_lines[..Backward::ROWS * line];
         token.run(MarkWindows {
             rows: self.block(0, 0),
@@ -214,7 +214,9 @@ impl Job<'_> {
             coarse: band.coarse,
             halved: 0,
             ahead: Ahead::default(),
+            in_place: false,
         };
+        loader.in_place = loader.reads_in_place();
         loader.halved = loader.coarse.as_ref().map_or(0, |coarse| coarse.rows.start);
 
         let map = self.map();
@@ -350,6 +352,8 @@ struct Loader<'a, 'b> {
     /// The next row of the next scale.
     halved: usize,
     ahead: Ahead,
+    /// Whether rows are read from where they lie, two at a time.
+    in_place: bool,
 }
 
 impl Loader<'_, '_> {
@@ -363,24 +367,26 @@ impl Loader<'_, '_> {
             images,
             ..
         } = *self.job;
-        let border = constants.border;
         self.ahead.clear();
-        let height = size.height + line_padding(border, RADIUS);
-        for row in self.next..(self.next + count).min(height) {
-            let row = extended_row(border, RADIUS, size.height, row);
-            for image in 0..images {
-                source.place(image, row, &mut self.ahead);
-            }
+        if images > 1 {
+            return;
         }
-        if let Some(coarse) = &self.coarse {
+        let half = line_padding(constants.border, RADIUS) / 2;
+        let row = |extended: usize| extended.saturating_sub(half).min(size.height);
+        let rows = row(self.next)..row(self.next + count);
+        if !rows.is_empty() {
+            source.place(rows, &mut self.ahead);
+        }
+        if let Some(coarse) = self
+            .coarse
+            .as_ref()
+            .filter(|coarse| !is_in_cache(coarse.size))
+        {
             let width = coarse.size.width;
             let first = self.halved - coarse.rows.start;
-            for row in first..(first + count / 2).min(coarse.rows.len()) {
-                for image in 0..images {
-                    let at = (image * coarse.rows.len() + row) * width;
-                    self.ahead.add(&coarse.sum[at..][..width]);
-                    self.ahead.add(&coarse.difference[at..][..width]);
-                }
+            let count = (count / 2).min(coarse.rows.len() - first);
+            for plane in [&*coarse.sum, &*coarse.difference] {
+                self.ahead.add(&plane[first * width..], count, width, width);
             }
         }
     }
@@ -399,8 +405,12 @@ impl Loader<'_, '_> {
         let image_len = layout.segments * layout.segment;
         let line = layout.line();
         while self.next < end {
+            if self.in_place {
+                self.load_pair::<RING>(memory);
+                continue;
+            }
             let row = extended_row(border, RADIUS, size.height, self.next);
-            let (sums, differences) = self.lines.split_at_mut(2 * line);
+            let (sums, differences) = self.lines[..4 * line].split_at_mut(2 * line);
             let sum = &mut sums[row % 2 * line..][..line];
             let difference = &mut differences[row % 2 * line..][..line];
             let images = sum
@@ -434,6 +444,74 @@ impl Loader<'_, '_> {
         }
     }
 
+    /// Whether the rows can be read from where they lie: there is but one image without a border, and its halving
+    /// takes whole pairs of rows and of columns.
+    fn reads_in_place(&self) -> bool {
+        let Job {
+            constants,
+            size,
+            halving,
+            source,
+            images,
+            ..
+        } = *self.job;
+        images == 1
+            && line_padding(constants.border, RADIUS) == 0
+            && (self.coarse.is_none() || is_even(halving, size))
+            && source.in_place(0).is_some()
+    }
+
+    /// Loads the next two rows, the last one twice where it is alone.
+    fn load_pair<const RING: usize>(&mut self, memory: &mut Memory) {
+        let Job {
+            layout,
+            size,
+            source,
+            ..
+        } = *self.job;
+        let Layout { token, segment, .. } = layout;
+        let line = layout.line();
+        let (lines, coarse_line) = self.lines.split_at_mut(4 * line);
+        let mut lines = lines.chunks_exact_mut(line);
+        let rows = [self.next, (self.next + 1).min(size.height - 1)].map(|row| {
+            source.in_place(row).map(|mut row| {
+                for numbers in &mut row.numbers {
+                    // What follows a row in memory is in lanes beyond the last column. After the last rows too little follows.
+                    if let (true, Some(copy)) = (numbers.len() < line, lines.next()) {
+                        copy[..numbers.len()].copy_from_slice(numbers);
+                        *numbers = copy;
+                    }
+                }
+                row
+            })
+        });
+        let [Some(upper), Some(lower)] = rows else {
+            unreachable!("the first row could be read from where it lies")
+        };
+        let (sum, difference) = coarse_line.split_at_mut(line / 2);
+        token.run(LoadPair::<'_, RING> {
+            segment,
+            row: self.next,
+            rows: [upper, lower],
+            samples: &mut memory.samples,
+            coarse: self
+                .coarse
+                .is_some()
+                .then_some([&mut *sum, &mut *difference]),
+        });
+        if let Some(coarse) = &mut self.coarse {
+            let row = self.next / 2;
+            if coarse.rows.contains(&row) {
+                let width = coarse.size.width;
+                let at = (row - coarse.rows.start) * width;
+                coarse.sum[at..][..width].copy_from_slice(&sum[..width]);
+                coarse.difference[at..][..width].copy_from_slice(&difference[..width]);
+                self.halved = row + 1;
+            }
+        }
+        self.next += 2;
+    }
+
     /// Makes the rows of the next scale whose last row is `row`.
     fn halve(&mut self, row: usize, half: usize, image_len: usize) {
         let Job {
@@ -451,7 +529,8 @@ impl Loader<'_, '_> {
         while self.halved < coarse.rows.end && last_source(halving, size, self.halved) <= row {
             let at = (self.halved - coarse.rows.start) * width;
             let sources = source_rows(halving, size, self.halved);
-            let (sums, differences) = self.lines.split_at(2 * layout.line());
+            let line = layout.line();
+            let (sums, differences) = self.lines[..4 * line].split_at(2 * line);
             for image in 0..images {
                 // Two zeros make a sum of -1.
                 for (lines, outside, out) in [

@@ -2,6 +2,8 @@
 //!
 //! Several images share a vector, each in lanes of its own, so that images of a few pixels use all lanes too.
 
+use std::ops::Range;
+
 use msssim_core::{MAX_SCALES, Plane, PlaneMut, Size};
 use rayon::prelude::*;
 
@@ -10,7 +12,7 @@ use crate::dispatch::Token;
 use crate::lanes::Ahead;
 use crate::metric::MsSsim;
 use crate::pyramid::{Pyramid, Sums};
-use crate::rows::{Pair, Source};
+use crate::rows::{InPlace, Pair, Source};
 
 /// Memory for batches of up to a planned number of images; made by [`MsSsim::batch_workspace`].
 ///
@@ -61,8 +63,13 @@ impl Source for Planes<'_> {
         pair.write(token, 0, row, sum, difference);
     }
 
+    // Several images are side by side.
+    fn in_place(&self, _: usize) -> Option<InPlace<'_>> {
+        None
+    }
+
     // Small images are in the caches.
-    fn place(&self, _: usize, _: usize, _: &mut Ahead) {}
+    fn place(&self, _: Range<usize>, _: &mut Ahead) {}
 }
 
 impl MsSsim {

@@ -13,13 +13,18 @@
     reason = "one of this crate's two addresses of unsafe code: intrinsics, and memory as vectors"
 )]
 
-use core::ops::Range;
-
 use msssim_core::Real;
 use wide::f32x16;
 
 /// Memory for vectors of any kind: as large as the largest, and aligned so.
 pub(crate) type Block = f32x16;
+
+/// Memory as numbers.
+pub(crate) fn numbers(memory: &mut [Block]) -> &mut [f32] {
+    let len = memory.len() * 16;
+    // SAFETY: a block is 16 numbers without padding. The borrow is passed on.
+    unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), len) }
+}
 
 /// A vector of `COUNT` numbers.
 pub(crate) trait Lanes: Real {
@@ -125,13 +130,26 @@ macro_rules! vector {
     };
 }
 
-/// Rows of memory that will be needed soon.
+/// Memory that will be needed soon: rows of planes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ahead {
-    /// What has not been asked for.
-    rows: Vec<Range<*const u8>>,
-    /// Bytes of the longest row.
-    longest: usize,
+    strips: Vec<Strip>,
+    /// The strip whose turn it is.
+    turn: usize,
+    /// Columns of cache lines, of all strips, that have not been asked for.
+    left: usize,
+}
+
+/// Rows of a plane.
+#[derive(Clone, Debug)]
+struct Strip {
+    /// Where the first row goes on.
+    next: *const u8,
+    /// Bytes from row to row.
+    stride: usize,
+    rows: usize,
+    /// Cache lines of a row that have not been asked for.
+    left: usize,
 }
 
 /// Bytes of a cache line.
@@ -139,36 +157,51 @@ const LINE: usize = 64;
 
 impl Ahead {
     pub(crate) fn clear(&mut self) {
-        self.rows.clear();
-        self.longest = 0;
+        self.strips.clear();
+        self.left = 0;
     }
 
-    pub(crate) fn add<T>(&mut self, row: &[T]) {
-        let Range { start, end } = row.as_ptr_range();
-        self.longest = self.longest.max(size_of_val(row));
-        self.rows.push(start.cast()..end.cast());
+    /// Adds `rows` rows of `width` numbers, `stride` numbers from each other, the first of them at the beginning of `plane`.
+    pub(crate) fn add<T>(&mut self, plane: &[T], rows: usize, stride: usize, width: usize) {
+        let left = (width * size_of::<T>()).div_ceil(LINE);
+        self.left += left;
+        self.strips.push(Strip {
+            next: plane.as_ptr().cast(),
+            stride: stride * size_of::<T>(),
+            rows,
+            left,
+        });
     }
 
-    /// Bytes of every row to ask for at a time, for all to be asked for in `times`.
+    /// What to ask for at a time, for all to be asked for in `times`.
     #[inline(always)]
     pub(crate) fn share(&self, times: usize) -> usize {
-        self.longest.div_ceil(times).next_multiple_of(LINE)
+        self.left.div_ceil(times)
     }
 
-    /// Asks for the next `share` of every row to be brought into the second-level cache; the first-level one has no
-    /// room for what is not needed yet. All rows go on together: their memory can then work side by side.
+    /// Asks for the next `share` to be brought into the second-level cache; the first-level one has no room for what is
+    /// not needed yet. All rows go on together: their memory can then work side by side. Few are asked for at a time,
+    /// since whoever asks for more than can be under way waits.
     #[inline(always)]
     pub(crate) fn prefetch(&mut self, share: usize) {
-        for row in &mut self.rows {
-            let until = row.end.min(row.start.wrapping_add(share));
-            while row.start < until {
+        for _ in 0..share {
+            self.turn += 1;
+            if self.turn >= self.strips.len() {
+                self.turn = 0;
+            }
+            let Some(strip) = self.strips.get_mut(self.turn) else {
+                return;
+            };
+            if strip.left > 0 {
+                strip.left -= 1;
                 #[cfg(target_arch = "x86_64")]
-                {
+                for row in 0..strip.rows {
                     use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+                    let at = strip.next.wrapping_add(row * strip.stride);
                     // SAFETY: a hint, which reads nothing and may have any address.
-                    unsafe { _mm_prefetch::<_MM_HINT_T1>(row.start.cast()) };
+                    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
                 }
-                row.start = row.start.wrapping_add(LINE);
+                strip.next = strip.next.wrapping_add(LINE);
             }
         }
     }

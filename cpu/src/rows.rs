@@ -1,7 +1,9 @@
 //! Rows of samples in their natural order: where kernels get them from, and what becomes of them on the way.
 
+use std::ops::Range;
+
 use msssim_core::pyramid::halve_rows;
-use msssim_core::statistics::sum_and_difference;
+use msssim_core::statistics::{Scaling, sum_and_difference};
 use msssim_core::{Halving, Plane, Sample, Size, combine_gradient_row};
 
 use crate::dispatch::{Task, Token};
@@ -19,8 +21,20 @@ pub(crate) trait Source: Sync {
         difference: &mut [f32],
     );
 
-    /// Adds where the numbers of a row of an image lie to `ahead`.
-    fn place(&self, image: usize, row: usize, ahead: &mut Ahead);
+    /// Rows of the one image from `row` on as they lie in memory, if samples of a row follow each other.
+    fn in_place(&self, row: usize) -> Option<InPlace<'_>>;
+
+    /// Adds where rows of the one image lie to `ahead`, unless they are in a cache.
+    fn place(&self, rows: Range<usize>, ahead: &mut Ahead);
+}
+
+/// What rows are made of, as it lies in memory: from the row's first number to the last of its plane.
+#[derive(Clone, Copy)]
+pub(crate) struct InPlace<'a> {
+    /// `x` and `y`, or `s` and `d`.
+    pub(crate) numbers: [&'a [f32]; 2],
+    /// How `s` and `d` are made of `x` and `y`.
+    pub(crate) scaling: Option<Scaling<f32>>,
 }
 
 /// The finest scale of one pair of images.
@@ -40,14 +54,24 @@ impl<X: Sample, Y: Sample> Source for Pair<'_, X, Y> {
         });
     }
 
-    fn place(&self, _: usize, row: usize, ahead: &mut Ahead) {
-        if let (Some(x), Some(y)) = (
-            self.reference.packed_row(row),
-            self.distorted.packed_row(row),
-        ) {
-            ahead.add(x);
-            ahead.add(y);
-        }
+    fn in_place(&self, row: usize) -> Option<InPlace<'_>> {
+        let x = self.reference.packed_from(row).and_then(X::as_f32)?;
+        let y = self.distorted.packed_from(row).and_then(Y::as_f32)?;
+        Some(InPlace {
+            numbers: [x, y],
+            scaling: Some(Scaling::new(self.data_range)),
+        })
+    }
+
+    fn place(&self, rows: Range<usize>, ahead: &mut Ahead) {
+        place(self.reference, &rows, ahead);
+        place(self.distorted, &rows, ahead);
+    }
+}
+
+fn place<T: Sample>(plane: &Plane<'_, T>, rows: &Range<usize>, ahead: &mut Ahead) {
+    if let Some(samples) = plane.packed_from(rows.start) {
+        ahead.add(samples, rows.len(), plane.stride(), plane.size().width);
     }
 }
 
@@ -87,11 +111,27 @@ impl Source for Kept<'_> {
         difference.copy_from_slice(&self.difference[at..][..self.size.width]);
     }
 
-    fn place(&self, image: usize, row: usize, ahead: &mut Ahead) {
-        let at = image * self.size.area() + row * self.size.width;
-        ahead.add(&self.sum[at..][..self.size.width]);
-        ahead.add(&self.difference[at..][..self.size.width]);
+    fn in_place(&self, row: usize) -> Option<InPlace<'_>> {
+        let at = row * self.size.width;
+        Some(InPlace {
+            numbers: [&self.sum[at..], &self.difference[at..]],
+            scaling: None,
+        })
     }
+
+    fn place(&self, rows: Range<usize>, ahead: &mut Ahead) {
+        if !is_in_cache(self.size) {
+            let Size { width, .. } = self.size;
+            for numbers in [self.sum, self.difference] {
+                ahead.add(&numbers[rows.start * width..], rows.len(), width, width);
+            }
+        }
+    }
+}
+
+/// Whether `s` and `d` of a scale stay in the second-level cache from when they are made.
+pub(crate) fn is_in_cache(size: Size) -> bool {
+    2 * size.area() * size_of::<f32>() <= 1 << 19
 }
 
 /// Makes a row of the next scale.

@@ -1,6 +1,7 @@
 //! Samples as sums and differences.
 
 use crate::plane::Plane;
+use crate::real::Real;
 use crate::sample::Sample;
 
 /// How far beyond black and white a sample may lie, in data ranges, before it saturates.
@@ -8,22 +9,50 @@ use crate::sample::Sample;
 /// Large enough for any sensible data, small enough that squares of squares stay finite in `f32`.
 pub const SATURATION: f32 = 1_048_576.0;
 
-/// The value, or the limit that it is beyond; NaN stays. (`clamp` panics by a limit of NaN.)
-#[inline(always)]
-fn within(value: f32, limit: f32) -> f32 {
-    let mut value = value;
-    if value < -limit {
-        value = -limit;
-    }
-    if value > limit {
-        value = limit;
-    }
-    value
-}
-
-/// One row of `s = x + y - 1` and `d = x - y`, with samples scaled from `data_range` to 1.
+/// How samples are scaled from a data range to 1.
 ///
 /// Samples beyond [`SATURATION`] data ranges, infinite ones included, count as that far; NaN stays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling<T> {
+    limit: T,
+    factor: T,
+}
+
+impl Scaling<f32> {
+    /// From `data_range` to 1.
+    pub fn new(data_range: f64) -> Self {
+        Self {
+            limit: (data_range * f64::from(SATURATION)) as f32,
+            factor: (1.0 / data_range) as f32,
+        }
+    }
+
+    /// The same over any numbers.
+    #[inline(always)]
+    pub fn splat<T: Real>(self) -> Scaling<T> {
+        Scaling {
+            limit: T::splat(self.limit),
+            factor: T::splat(self.factor),
+        }
+    }
+}
+
+impl<T: Real> Scaling<T> {
+    /// `s = x + y - 1` and `d = x - y`.
+    #[inline(always)]
+    pub fn sum_and_difference(self, x: T, y: T) -> [T; 2] {
+        let (x, y) = (x.within(self.limit), y.within(self.limit));
+        [(x + y) * self.factor - T::splat(1.0), (x - y) * self.factor]
+    }
+
+    /// The sample less 1/2.
+    #[inline(always)]
+    fn centred(self, x: T) -> T {
+        x.within(self.limit) * self.factor - T::splat(0.5)
+    }
+}
+
+/// One row of `s = x + y - 1` and `d = x - y`, with samples scaled from `data_range` to 1 ([`Scaling`]).
 #[inline(always)]
 pub fn sum_and_difference_row<X: Sample, Y: Sample>(
     reference: impl Iterator<Item = X>,
@@ -32,13 +61,10 @@ pub fn sum_and_difference_row<X: Sample, Y: Sample>(
     sum: &mut [f32],
     difference: &mut [f32],
 ) {
-    let limit = (data_range * f64::from(SATURATION)) as f32;
-    let scale = (1.0 / data_range) as f32;
+    let scaling = Scaling::new(data_range);
     let pairs = reference.zip(distorted);
     for ((s, d), (x, y)) in sum.iter_mut().zip(difference).zip(pairs) {
-        let (x, y) = (within(x.to_f32(), limit), within(y.to_f32(), limit));
-        *s = (x + y) * scale - 1.0;
-        *d = (x - y) * scale;
+        [*s, *d] = scaling.sum_and_difference(x.to_f32(), y.to_f32());
     }
 }
 
@@ -49,10 +75,9 @@ pub(crate) fn centred_row<T: Sample>(
     data_range: f64,
     out: &mut [f32],
 ) {
-    let limit = (data_range * f64::from(SATURATION)) as f32;
-    let scale = (1.0 / data_range) as f32;
+    let scaling = Scaling::new(data_range);
     for (out, sample) in out.iter_mut().zip(samples) {
-        *out = within(sample.to_f32(), limit) * scale - 0.5;
+        *out = scaling.centred(sample.to_f32());
     }
 }
 

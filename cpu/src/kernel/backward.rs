@@ -79,7 +79,7 @@ impl Task for Backward<'_> {
         let [.., newest] = spread_starts;
 
         let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
-        let share = self.ahead.share(segment / COLUMNS);
+        let share = self.ahead.share(segment / COLUMNS * R);
         let mut at = 0;
         // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an
         // image's first.
@@ -94,7 +94,6 @@ impl Task for Backward<'_> {
             }
         }
         while at < segment + late {
-            self.ahead.prefetch(share);
             if at >= segment {
                 repeat!(c, COLUMNS, {
                     let first = &first_slopes[(at - segment + c) * MAPS * R..][..MAPS * R];
@@ -111,6 +110,7 @@ impl Task for Backward<'_> {
                     let columns = columns.span::<R>(segment, at);
                     horizontal(&products, &columns, 4 * R, sums);
                     for (row, tally) in tallies[..count].iter_mut().enumerate() {
+                        self.ahead.prefetch(share);
                         repeat!(c, COLUMNS, {
                             let moments = moments::<L, R>(sums, COLUMNS * row + c);
                             let by =

@@ -52,15 +52,15 @@ impl Task for Forward<'_> {
         let windows: &[L] = L::vectors(&mut self.memory.windows);
 
         let mut tallies: [Tally<L>; R] = [[[L::splat(0.0); 3]; 2]; R];
-        let share = self.ahead.share(rows.end() / COLUMNS);
+        let share = self.ahead.share(rows.end() / COLUMNS * R);
         let mut at = 0;
         while at < rows.end() {
-            self.ahead.prefetch(share);
             columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
             let windows = &windows[at..at + COLUMNS];
             let columns = columns.span::<R>(segment, at);
             horizontal(&products, &columns, 4 * R, sums);
             for (row, tally) in tallies[..rows.count].iter_mut().enumerate() {
+                self.ahead.prefetch(share);
                 repeat!(c, COLUMNS, {
                     let moments = moments::<L, R>(sums, COLUMNS * row + c);
                     let cs = contrast_structure(moments, c2).value;

@@ -37,11 +37,13 @@ mod backward;
 mod forward;
 mod passes;
 
-use msssim_core::statistics::{Constants, Kind};
+use msssim_core::pyramid::mean_of_four;
+use msssim_core::statistics::{Constants, Kind, Scaling};
 use msssim_core::sum::Units;
 
 use crate::dispatch::Task;
 use crate::lanes::{Block, Lanes};
+use crate::rows::InPlace;
 
 pub(crate) use backward::Backward;
 pub(crate) use forward::Forward;
@@ -229,6 +231,79 @@ impl<const RING: usize> Task for Load<'_, RING> {
             at += COLUMNS;
         }
     }
+}
+
+/// Puts two rows of `s` and `d`, straight from where they lie, into the columns of samples of a block, a [`ring`] of
+/// `RING` rows, and makes a row of the next scale.
+pub(crate) struct LoadPair<'a, const RING: usize> {
+    pub(crate) segment: usize,
+    /// The upper row; they take the place of those `RING` before.
+    pub(crate) row: usize,
+    pub(crate) rows: [InPlace<'a>; 2],
+    pub(crate) samples: &'a mut [Block],
+    /// Means of 2 x 2 of `s` and of `d`: lines of half of all lanes' segments.
+    pub(crate) coarse: Option<[&'a mut [f32]; 2]>,
+}
+
+impl<const RING: usize> Task for LoadPair<'_, RING> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        let segment = self.segment;
+        let samples = &mut L::vectors(self.samples)[..2 * RING * segment];
+        let row = self.row % RING;
+        let [upper, lower] = self.rows;
+        let scaling = upper.scaling.map(Scaling::splat);
+        let mut coarse = self.coarse;
+        let zero = L::splat(0.0);
+        let mut next = 0;
+        while next < segment {
+            // Eight columns, of which four of the next scale are made; the last eight may be partly made again.
+            let first = next.min(segment - 2 * COLUMNS);
+            let mut means = [[zero; COLUMNS]; 2];
+            for half in 0..2 {
+                let at = first + half * COLUMNS;
+                let above = four_columns(upper.numbers, scaling, segment, at);
+                let below = four_columns(lower.numbers, scaling, segment, at);
+                let columns = &mut samples[2 * at * RING..][..2 * COLUMNS * RING];
+                for m in 0..2 {
+                    for c in 0..COLUMNS {
+                        columns[2 * (c * RING + row) + m] = above[m][c];
+                        columns[2 * (c * RING + row + 1) + m] = below[m][c];
+                    }
+                    for c in 0..COLUMNS / 2 {
+                        let [above, below] =
+                            [above[m], below[m]].map(|row| [row[2 * c], row[2 * c + 1]]);
+                        means[m][half * COLUMNS / 2 + c] = mean_of_four(above, below);
+                    }
+                }
+            }
+            if let Some([sum, difference]) = &mut coarse {
+                L::scatter(means[0], sum, segment / 2, first / 2);
+                L::scatter(means[1], difference, segment / 2, first / 2);
+            }
+            next += 2 * COLUMNS;
+        }
+    }
+}
+
+/// `s` and `d` of four columns from `at` on.
+#[inline(always)]
+fn four_columns<L: Lanes>(
+    numbers: [&[f32]; 2],
+    scaling: Option<Scaling<L>>,
+    segment: usize,
+    at: usize,
+) -> [[L; COLUMNS]; 2] {
+    let mut s = L::gather(numbers[0], segment, at);
+    let mut d = L::gather(numbers[1], segment, at);
+    if let Some(scaling) = scaling {
+        for c in 0..COLUMNS {
+            [s[c], d[c]] = scaling.sum_and_difference(s[c], d[c]);
+        }
+    }
+    [s, d]
 }
 
 impl Rows {

@@ -39,6 +39,17 @@ impl Real for Portable {
     fn at_least_zero(self) -> Self {
         self.at_least(Self(f32x4::ZERO))
     }
+
+    #[inline(always)]
+    fn within(self, limit: Self) -> Self {
+        let value = self.at_least(Self(-limit.0)).0;
+        if cfg!(target_feature = "sse2") {
+            // `minps`, which gives its second operand where one is NaN.
+            Self(limit.0.fast_min(value))
+        } else {
+            Self(value.simd_gt(limit.0).bitselect(limit.0, value))
+        }
+    }
 }
 
 impl Lanes for Portable {

@@ -52,6 +52,16 @@ impl Real for Avx2 {
         // SAFETY: the instructions exist, see above.
         Self(unsafe { _mm256_max_ps(_mm256_setzero_ps(), self.0) })
     }
+
+    #[inline(always)]
+    fn within(self, limit: Self) -> Self {
+        // Both give their second operand where one is NaN.
+        // SAFETY: the instructions exist, see above.
+        Self(unsafe {
+            let least = _mm256_sub_ps(_mm256_setzero_ps(), limit.0);
+            _mm256_min_ps(limit.0, _mm256_max_ps(least, self.0))
+        })
+    }
 }
 
 /// Transposes the 4 x 4 numbers in each 128 bits of four vectors.
@@ -238,6 +248,16 @@ impl Real for Avx512 {
         // Gives its second operand where one is NaN.
         // SAFETY: the instructions exist, see above.
         Self(unsafe { _mm512_max_ps(_mm512_setzero_ps(), self.0) })
+    }
+
+    #[inline(always)]
+    fn within(self, limit: Self) -> Self {
+        // Both give their second operand where one is NaN.
+        // SAFETY: the instructions exist, see above.
+        Self(unsafe {
+            let least = _mm512_sub_ps(_mm512_setzero_ps(), limit.0);
+            _mm512_min_ps(limit.0, _mm512_max_ps(least, self.0))
+        })
     }
 }
 
