@@ -213,6 +213,14 @@ impl<'a> PlaneMut<'a> {
         (part(upper, rows), part(lower, self.size.height - rows))
     }
 
+    /// All rows from row `i` on, where they follow each other without gaps; `None` where there is no such row either.
+    pub fn packed_from_mut(&mut self, i: usize) -> Option<&mut [f32]> {
+        let Size { width, height } = self.size;
+        let range = i.checked_mul(width)?..height.checked_mul(width)?;
+        let rows = self.samples.get_mut(range)?;
+        (i < height && self.stride == width).then_some(rows)
+    }
+
     /// Row `i`, counted from the top.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ use msssim_core::{Border, Halving, PlaneMut, Size};
 use crate::dispatch::Token;
 use crate::kernel::{
     Backward, Forward, Load, LoadPair, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
-    SHORTEST_SEGMENT, Scale, ring,
+    SHORTEST_SEGMENT, Scale, Target, ring,
 };
 use crate::lanes::{Ahead, Block, numbers};
 use crate::rows::{Add, Halve, Source, is_in_cache};
@@ -270,18 +270,28 @@ impl Job<'_> {
                     loader.load::<{ ring(Backward::ROWS) }>(kernel, until);
                     loader.look_ahead(Backward::ROWS);
                     let counts = first >= band.rows.start;
+                    let (lines, stride, in_place) =
+                        match loader.in_place_target(gradient, &targets, first) {
+                            Some(rows) => (rows, self.size.width, true),
+                            None => (&mut *gradient_lines, line, false),
+                        };
                     token.run(Backward {
                         scale: &self.scale,
                         rows: self.block(count, first / Backward::ROWS),
                         memory: kernel,
                         ahead: &mut loader.ahead,
                         sums: units,
-                        gradient: counts.then_some(&mut *gradient_lines),
+                        gradient: counts.then_some(Target {
+                            numbers: lines,
+                            stride,
+                        }),
                     });
                     if counts {
                         if let Some(sums) = sums.next() {
                             write_sums(units, sums);
                         }
+                    }
+                    if counts && !in_place {
                         for (i, row) in gradient_lines.chunks_exact_mut(line).enumerate() {
                             if first + i < end {
                                 self.write_gradient(first + i, row, gradient, &targets);
@@ -442,6 +452,24 @@ impl Loader<'_, '_> {
             }
             self.next += 1;
         }
+    }
+
+    /// The rows of the gradient from row `first` on, if a block's can be written where they lie.
+    fn in_place_target<'g>(
+        &mut self,
+        gradient: &'g mut [PlaneMut<'_>],
+        targets: &Range<usize>,
+        first: usize,
+    ) -> Option<&'g mut [f32]> {
+        let Size { width, .. } = self.job.size;
+        let [plane] = gradient else { return None };
+        let row = first.checked_sub(targets.start).filter(|_| self.in_place)?;
+        let rows = plane.packed_from_mut(row)?;
+        let len = (Backward::ROWS - 1) * width + self.job.layout.line();
+        if let Some(next) = rows.get(Backward::ROWS * width..) {
+            self.ahead.add(next, Backward::ROWS, width, width);
+        }
+        (rows.len() >= len).then_some(rows)
     }
 
     /// Whether the rows can be read from where they lie: there is but one image without a border, and its halving

@@ -158,7 +158,7 @@ impl Task for Halve<'_> {
     }
 }
 
-/// Adds a row to the gradient, or is the first to write it: to zero all the same, so that no zero is negative.
+/// Adds a row to the gradient, or is the first to write it.
 pub(crate) struct Add<'a> {
     pub(crate) row: &'a [f32],
     pub(crate) is_first: bool,
@@ -173,7 +173,7 @@ impl Task for Add<'_> {
         let pairs = self.gradient.iter_mut().zip(self.row);
         if self.is_first {
             for (gradient, v) in pairs {
-                *gradient = 0.0 + v;
+                *gradient = *v;
             }
         } else {
             for (gradient, v) in pairs {

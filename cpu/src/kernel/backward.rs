@@ -38,9 +38,15 @@ pub(crate) struct Backward<'a> {
     pub(crate) ahead: &'a mut Ahead,
     /// As [`super::Forward::sums`].
     pub(crate) sums: &'a mut [[Units; 2]],
-    /// The gradient's rows, each a line of all lanes' segments, one after the other; `None` where nobody needs them
-    /// yet.
-    pub(crate) gradient: Option<&'a mut [f32]>,
+    /// Where the gradient's rows go; `None` where nobody needs them yet.
+    pub(crate) gradient: Option<Target<'a>>,
+}
+
+/// Memory for a block of rows of the gradient, each a line of all lanes' segments.
+pub(crate) struct Target<'a> {
+    pub(crate) numbers: &'a mut [f32],
+    /// Numbers from line to line. Where it is less than a line, the next line's numbers replace the end of the one before.
+    pub(crate) stride: usize,
 }
 
 impl Backward<'_> {
@@ -175,8 +181,9 @@ impl Task for Backward<'_> {
         for (row, tally) in tallies[..rows.count].iter().enumerate() {
             write_units(tally, &rows, &mut self.sums[row * rows.images..]);
         }
-        if let Some(lines) = self.gradient {
-            for (row, line) in lines.chunks_exact_mut(L::COUNT * segment).enumerate() {
+        if let Some(Target { numbers, stride }) = self.gradient {
+            for row in 0..R {
+                let line = &mut numbers[row * stride..][..L::COUNT * segment];
                 let mut at = 0;
                 while at < segment {
                     let mut columns = [zero; COLUMNS];
@@ -240,6 +247,7 @@ fn gather_down<L: Lanes>(
     repeat!(row, R, {
         let (s, d) = (samples[2 * row], samples[2 * row + 1]);
         let by_squares = d.mul_add(maps[2][row], s * maps[1][row]);
-        out[row] = by_squares.mul_add(two, maps[0][row]);
+        // No zero is negative.
+        out[row] = zero + by_squares.mul_add(two, maps[0][row]);
     });
 }

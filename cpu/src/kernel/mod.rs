@@ -45,7 +45,7 @@ use crate::dispatch::Task;
 use crate::lanes::{Block, Lanes};
 use crate::rows::InPlace;
 
-pub(crate) use backward::Backward;
+pub(crate) use backward::{Backward, Target};
 pub(crate) use forward::Forward;
 
 /// Taps on either side of the centre of the windows that the kernels know.
