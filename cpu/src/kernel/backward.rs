@@ -3,9 +3,7 @@
 use msssim_core::ssim::{Moments, contrast_structure, luminance};
 use msssim_core::sum::Units;
 
-use super::passes::{
-    Columns, horizontal, last_columns, moments, ring_blocks, ring_starts, weigh, weigh_all,
-};
+use super::passes::{Columns, last_columns, moments, ring_blocks, ring_starts, weigh, weigh_all};
 use super::{
     COLUMNS, KEPT, Memory, RADIUS, REACH, Rows, SHORTEST_SEGMENT, Scale, Tally, repeat, ring,
     write_units,
@@ -113,8 +111,7 @@ impl Task for Backward<'_> {
                 if count > 0 {
                     columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
                     let windows = &windows[at..at + COLUMNS];
-                    let columns = columns.span::<R>(segment, at);
-                    horizontal(&products, &columns, 4 * R, sums);
+                    columns.horizontal::<R>(&products, segment, at, sums);
                     for (row, tally) in tallies[..count].iter_mut().enumerate() {
                         self.ahead.prefetch(share);
                         repeat!(c, COLUMNS, {

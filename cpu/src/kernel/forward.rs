@@ -3,7 +3,7 @@
 use msssim_core::ssim::{contrast_structure, luminance};
 use msssim_core::sum::Units;
 
-use super::passes::{Columns, horizontal, moments};
+use super::passes::{Columns, moments};
 use super::{COLUMNS, Memory, REACH, Rows, Scale, Tally, repeat, ring, write_units};
 use crate::dispatch::Task;
 use crate::lanes::{Ahead, Lanes};
@@ -57,8 +57,7 @@ impl Task for Forward<'_> {
         while at < rows.end() {
             columns.make::<R, BLOCKS>(&ratios, &rows, at + COLUMNS + REACH);
             let windows = &windows[at..at + COLUMNS];
-            let columns = columns.span::<R>(segment, at);
-            horizontal(&products, &columns, 4 * R, sums);
+            columns.horizontal::<R>(&products, segment, at, sums);
             for (row, tally) in tallies[..rows.count].iter_mut().enumerate() {
                 self.ahead.prefetch(share);
                 repeat!(c, COLUMNS, {

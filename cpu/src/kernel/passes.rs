@@ -124,22 +124,58 @@ impl<L: Lanes> Columns<'_, L> {
         }
     }
 
-    /// The columns that four windows from `at` on span. Those beyond the segment are the first ones of the next.
+    /// The horizontal pass over four windows from `at` on: of each number of a column four sums, one after the other.
     #[inline(always)]
-    pub(super) fn span<const R: usize>(
+    pub(super) fn horizontal<const R: usize>(
         &self,
+        products: &[L; RADIUS + 1],
         segment: usize,
         at: usize,
-    ) -> [&[L]; COLUMNS + REACH] {
-        let mut columns = last_columns(self.columns, at, 4 * R);
-        if at + COLUMNS + REACH > segment {
-            repeat!(k, COLUMNS + REACH, {
-                if at + k >= segment {
-                    columns[k] = &self.first_columns[(at + k - segment) * 4 * R..][..4 * R];
-                }
-            });
+        out: &mut [L],
+    ) {
+        if at + COLUMNS + REACH <= segment {
+            horizontal_of_last(products, self.columns, at, 4 * R, out);
+            return;
         }
-        columns
+        // Columns beyond the segment are the first ones of the next.
+        let mut columns = last_columns(self.columns, at, 4 * R);
+        repeat!(k, COLUMNS + REACH, {
+            if at + k >= segment {
+                columns[k] = &self.first_columns[(at + k - segment) * 4 * R..][..4 * R];
+            }
+        });
+        horizontal(products, &columns, 4 * R, out);
+    }
+}
+
+/// [`horizontal`] over the columns from `first` on of a memory of the last ones; `first` is a multiple of four.
+///
+/// There are four cases of where in the memory they are. In each they are at constant distances from its beginning, where
+/// pointers to all of them would not fit the registers.
+#[inline(always)]
+pub(super) fn horizontal_of_last<L: Lanes>(
+    products: &[L; RADIUS + 1],
+    memory: &[L],
+    first: usize,
+    items: usize,
+    out: &mut [L],
+) {
+    let memory = &memory[..KEPT * (items + 1)];
+    match first % KEPT / COLUMNS {
+        0 => horizontal(products, &last_columns(memory, 0, items), items, out),
+        1 => horizontal(products, &last_columns(memory, COLUMNS, items), items, out),
+        2 => horizontal(
+            products,
+            &last_columns(memory, 2 * COLUMNS, items),
+            items,
+            out,
+        ),
+        _ => horizontal(
+            products,
+            &last_columns(memory, 3 * COLUMNS, items),
+            items,
+            out,
+        ),
     }
 }
 
