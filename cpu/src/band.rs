@@ -14,7 +14,7 @@ use crate::kernel::{
     Backward, Forward, Load, LoadPair, MarkWindows, Memory, RADIUS, REACH, Rows, SEGMENT_STEP,
     SHORTEST_SEGMENT, Scale, Target, ring,
 };
-use crate::lanes::{Ahead, Block, numbers};
+use crate::lanes::{Ahead, Block, MOST_TALLIED, numbers};
 use crate::rows::{Add, Halve, Source, is_in_cache};
 
 /// Bands begin at a multiple of this: of every kernel's rows.
@@ -80,7 +80,7 @@ impl Layout {
 
     /// Whether a row's sums fit, see `Lanes::tally`.
     pub(crate) fn fits(&self) -> bool {
-        self.segment < 1 << 15
+        self.segment <= MOST_TALLIED
     }
 }
 

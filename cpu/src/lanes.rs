@@ -61,9 +61,9 @@ pub(crate) trait Lanes: Real {
     /// As [`Lanes::gather`].
     fn scatter(vectors: [Self; 4], line: &mut [f32], segment: usize, at: usize);
 
-    /// Adds terms in [-1, 1] to sums of integers in the units of [`msssim_core::sum`], all but the lower 16 bits of
-    /// an integer to `sums[0]` and those to `sums[1]`, so that 2^15 of them fit; `sums[2]` is NaN if any term was.
-    fn tally(self, sums: [Self; 3]) -> [Self; 3];
+    /// Adds terms in [-1, 1] to sums: `sums[0]`, of integers in the units of [`msssim_core::sum`], modulo 2^32, and `sums[1]`,
+    /// of numbers. Up to [`MOST_TALLIED`] terms the two make the exact sum, see [`tallied`].
+    fn tally(self, sums: [Self; 2]) -> [Self; 2];
 
     /// The first numbers of a slice.
     ///
@@ -87,6 +87,22 @@ pub(crate) trait Lanes: Real {
 
     /// Memory as vectors.
     fn vectors(memory: &mut [Block]) -> &mut [Self];
+}
+
+/// Terms that may be tallied. A sum of `n` numbers of up to 1 has roundings of up to `k / 2^24`, `k` being 1 to `n`, and is
+/// up to `n^2 / 2^25` off, here 1.91. That must be less than 2, half of the modulus.
+pub(crate) const MOST_TALLIED: usize = 8000;
+
+/// The sum in units of one lane's terms that were tallied, unless it is NaN.
+#[inline(always)]
+pub(crate) fn tallied(units: f32, sum: f32) -> i64 {
+    /// Adding it leaves no digits after the point.
+    const WHOLE: f32 = 12_582_912.0;
+    let units = units.to_bits().cast_signed();
+    // The multiple of the modulus that brings the one sum next to the other.
+    let beyond = 0.25 * sum - units as f32 * (1.0 / 4_294_967_296.0);
+    let beyond = (beyond + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits());
+    i64::from(units) + (i64::from(beyond.cast_signed()) << 32)
 }
 
 /// The checks of [`Lanes::gather`] and [`Lanes::scatter`].
@@ -214,3 +230,34 @@ mod x86;
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use msssim_core::sum::Units;
+
+    #[test]
+    fn tallies_are_exact_sums() {
+        let noise = |i: usize| (i * 7919 % 4001) as f32 / 2000.0 - 1.0;
+        for of in [
+            |_| 1.0,
+            |_| -1.0,
+            |i| 0.999_999_9 - (i % 3) as f32 * 1e-7,
+            noise,
+        ] {
+            for count in [1, 2, 3, 100, MOST_TALLIED] {
+                let mut expected = Units::default();
+                let mut sums = [Portable::splat(0.0); 2];
+                for term in (0..count).map(of) {
+                    expected.add(term);
+                    sums = Portable::splat(term).tally(sums);
+                }
+                let [units, numbers] = sums.map(|sum| sum.numbers()[0]);
+                let sum = Units::new(tallied(units, numbers), numbers.is_nan());
+                assert_eq!(sum, expected, "{count} terms");
+            }
+        }
+        let [_, numbers] = Portable::splat(f32::NAN).tally([Portable::splat(1.0); 2]);
+        assert!(numbers.numbers()[0].is_nan());
+    }
+}

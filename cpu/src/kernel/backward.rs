@@ -82,7 +82,7 @@ impl Task for Backward<'_> {
         let spread_starts = ring_starts::<BLOCKS>(rows.before, R, MAPS);
         let [.., newest] = spread_starts;
 
-        let mut tallies: [Tally<L>; R] = [[[zero; 3]; 2]; R];
+        let mut tallies: [Tally<L>; R] = [[[zero; 2]; 2]; R];
         let share = self.ahead.share(segment / COLUMNS * R);
         let mut at = 0;
         // The first columns' gradient comes last where it takes slopes of the segment before; there are none before an

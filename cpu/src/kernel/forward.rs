@@ -51,7 +51,7 @@ impl Task for Forward<'_> {
         let sums = L::vectors(&mut self.memory.sums);
         let windows: &[L] = L::vectors(&mut self.memory.windows);
 
-        let mut tallies: [Tally<L>; R] = [[[L::splat(0.0); 3]; 2]; R];
+        let mut tallies: [Tally<L>; R] = [[[L::splat(0.0); 2]; 2]; R];
         let share = self.ahead.share(rows.end() / COLUMNS * R);
         let mut at = 0;
         while at < rows.end() {

@@ -42,7 +42,7 @@ use msssim_core::statistics::{Constants, Kind, Scaling};
 use msssim_core::sum::Units;
 
 use crate::dispatch::Task;
-use crate::lanes::{Block, Lanes};
+use crate::lanes::{Block, Lanes, tallied};
 use crate::rows::InPlace;
 
 pub(crate) use backward::{Backward, Target};
@@ -184,19 +184,22 @@ impl Memory {
 }
 
 /// Sums of a row's terms in every lane, see [`Lanes::tally`]: of `cs`, and of `l cs` where there is luminance.
-type Tally<L> = [[L; 3]; 2];
+type Tally<L> = [[L; 2]; 2];
 
 /// Each image's sums of a row's terms.
 #[inline(always)]
 fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) {
     for (kind, tally) in tally.iter().enumerate() {
-        let [high, low, check] = [tally[0].numbers(), tally[1].numbers(), tally[2].numbers()];
+        let [units, sums] = [tally[0].numbers(), tally[1].numbers()];
+        let mut of_lanes = [0; 16];
+        for lane in 0..16 {
+            of_lanes[lane] = tallied(units[lane], sums[lane]);
+        }
         for (image, out) in out[..rows.images].iter_mut().enumerate() {
             let (mut sum, mut is_nan) = (0, false);
             for lane in image * rows.segments..(image + 1) * rows.segments {
-                let integer = |number: f32| i64::from(number.to_bits().cast_signed());
-                sum += integer(high[lane]) * 65536 + integer(low[lane]);
-                is_nan |= check[lane].is_nan();
+                sum += of_lanes[lane];
+                is_nan |= sums[lane].is_nan();
             }
             out[kind] = Units::new(sum, is_nan);
         }

@@ -24,7 +24,10 @@ impl Portable {
 
     #[inline(always)]
     fn columns(line: &[f32], segment: usize, at: usize) -> [f32x4; 4] {
-        let row = |lane: usize| Self::load(&line[lane * segment + at..]).0;
+        let row = |lane: usize| {
+            let four = line[lane * segment + at..].first_chunk();
+            f32x4::new(*four.expect("checked by the caller"))
+        };
         f32x4::transpose([row(0), row(1), row(2), row(3)])
     }
 }
@@ -108,17 +111,10 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn tally(self, sums: [Self; 3]) -> [Self; 3] {
+    fn tally(self, sums: [Self; 2]) -> [Self; 2] {
         let units = (self.0 * f32x4::splat(UNITS)).fast_trunc_int();
-        let add = |sum: Self, units: i32x4| -> Self {
-            let sum: i32x4 = bytemuck::cast(sum.0);
-            Self(bytemuck::cast(sum + units))
-        };
-        [
-            add(sums[0], units >> 16),
-            add(sums[1], units & i32x4::splat(0xFFFF)),
-            sums[2] + self,
-        ]
+        let sum: i32x4 = bytemuck::cast(sums[0].0);
+        [Self(bytemuck::cast(sum + units)), sums[1] + self]
     }
 
     #[inline(always)]

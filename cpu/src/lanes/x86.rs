@@ -200,19 +200,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn tally(self, sums: [Self; 3]) -> [Self; 3] {
+    fn tally(self, sums: [Self; 2]) -> [Self; 2] {
         // SAFETY: the instructions exist, see above.
         unsafe {
             let units = _mm256_cvttps_epi32(_mm256_mul_ps(self.0, _mm256_set1_ps(UNITS)));
-            let high = _mm256_srai_epi32::<16>(units);
-            let low = _mm256_and_si256(units, _mm256_set1_epi32(0xFFFF));
-            let high = _mm256_add_epi32(_mm256_castps_si256(sums[0].0), high);
-            let low = _mm256_add_epi32(_mm256_castps_si256(sums[1].0), low);
-            [
-                Self(_mm256_castsi256_ps(high)),
-                Self(_mm256_castsi256_ps(low)),
-                sums[2] + self,
-            ]
+            let units = _mm256_add_epi32(_mm256_castps_si256(sums[0].0), units);
+            [Self(_mm256_castsi256_ps(units)), sums[1] + self]
         }
     }
 
@@ -375,19 +368,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn tally(self, sums: [Self; 3]) -> [Self; 3] {
+    fn tally(self, sums: [Self; 2]) -> [Self; 2] {
         // SAFETY: the instructions exist, see above.
         unsafe {
             let units = _mm512_cvttps_epi32(_mm512_mul_ps(self.0, _mm512_set1_ps(UNITS)));
-            let high = _mm512_srai_epi32::<16>(units);
-            let low = _mm512_and_si512(units, _mm512_set1_epi32(0xFFFF));
-            let high = _mm512_add_epi32(_mm512_castps_si512(sums[0].0), high);
-            let low = _mm512_add_epi32(_mm512_castps_si512(sums[1].0), low);
-            [
-                Self(_mm512_castsi512_ps(high)),
-                Self(_mm512_castsi512_ps(low)),
-                sums[2] + self,
-            ]
+            let units = _mm512_add_epi32(_mm512_castps_si512(sums[0].0), units);
+            [Self(_mm512_castsi512_ps(units)), sums[1] + self]
         }
     }
 
