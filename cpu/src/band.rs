@@ -15,7 +15,7 @@ use crate::kernel::{
     SHORTEST_SEGMENT, Scale, Target, ring,
 };
 use crate::lanes::{Ahead, Block, MOST_TALLIED, numbers};
-use crate::rows::{Add, Halve, Source, is_in_cache};
+use crate::rows::{Add, Halve, InPlace, Source, is_in_cache};
 
 /// Bands begin at a multiple of this: of every kernel's rows.
 pub(crate) const BAND_STEP: usize = 8;
@@ -214,7 +214,7 @@ impl Job<'_> {
             coarse: band.coarse,
             halved: 0,
             ahead: Ahead::default(),
-            in_place: false,
+            in_place: None,
         };
         loader.in_place = loader.reads_in_place();
         loader.halved = loader.coarse.as_ref().map_or(0, |coarse| coarse.rows.start);
@@ -362,11 +362,11 @@ struct Loader<'a, 'b> {
     /// The next row of the next scale.
     halved: usize,
     ahead: Ahead,
-    /// Whether rows are read from where they lie, two at a time.
-    in_place: bool,
+    /// Where rows lie, if they are read from there, two at a time.
+    in_place: Option<InPlace<'a>>,
 }
 
-impl Loader<'_, '_> {
+impl<'a> Loader<'a, '_> {
     /// Notes what `count` rows of the extended plane from the next one on are made of, and the rows of the next scale
     /// that will be made.
     fn look_ahead(&mut self, count: usize) {
@@ -415,8 +415,8 @@ impl Loader<'_, '_> {
         let image_len = layout.segments * layout.segment;
         let line = layout.line();
         while self.next < end {
-            if self.in_place {
-                self.load_pair::<RING>(memory);
+            if let Some(in_place) = self.in_place {
+                self.load_pair::<RING>(in_place, memory);
                 continue;
             }
             let row = extended_row(border, RADIUS, size.height, self.next);
@@ -463,7 +463,9 @@ impl Loader<'_, '_> {
     ) -> Option<&'g mut [f32]> {
         let Size { width, .. } = self.job.size;
         let [plane] = gradient else { return None };
-        let row = first.checked_sub(targets.start).filter(|_| self.in_place)?;
+        let row = first
+            .checked_sub(targets.start)
+            .filter(|_| self.in_place.is_some())?;
         let rows = plane.packed_from_mut(row)?;
         let len = (Backward::ROWS - 1) * width + self.job.layout.line();
         if let Some(next) = rows.get(Backward::ROWS * width..) {
@@ -472,9 +474,9 @@ impl Loader<'_, '_> {
         (rows.len() >= len).then_some(rows)
     }
 
-    /// Whether the rows can be read from where they lie: there is but one image without a border, and its halving
+    /// The rows if they can be read from where they lie: there is but one image without a border, and its halving
     /// takes whole pairs of rows and of columns.
-    fn reads_in_place(&self) -> bool {
+    fn reads_in_place(&self) -> Option<InPlace<'a>> {
         let Job {
             constants,
             size,
@@ -483,44 +485,34 @@ impl Loader<'_, '_> {
             images,
             ..
         } = *self.job;
-        images == 1
+        let pairs = images == 1
             && line_padding(constants.border, RADIUS) == 0
-            && (self.coarse.is_none() || is_even(halving, size))
-            && source.in_place(0).is_some()
+            && (self.coarse.is_none() || is_even(halving, size));
+        source.in_place().filter(|_| pairs)
     }
 
     /// Loads the next two rows, the last one twice where it is alone.
-    fn load_pair<const RING: usize>(&mut self, memory: &mut Memory) {
-        let Job {
-            layout,
-            size,
-            source,
-            ..
-        } = *self.job;
+    fn load_pair<const RING: usize>(&mut self, in_place: InPlace<'_>, memory: &mut Memory) {
+        let Job { layout, size, .. } = *self.job;
         let Layout { token, segment, .. } = layout;
         let line = layout.line();
         let (lines, coarse_line) = self.lines.split_at_mut(4 * line);
-        let mut lines = lines.chunks_exact_mut(line);
-        let rows = [self.next, (self.next + 1).min(size.height - 1)].map(|row| {
-            source.in_place(row).map(|mut row| {
-                for numbers in &mut row.numbers {
-                    // What follows a row in memory is in lanes beyond the last column. After the last rows too little follows.
-                    if let (true, Some(copy)) = (numbers.len() < line, lines.next()) {
-                        copy[..numbers.len()].copy_from_slice(numbers);
-                        *numbers = copy;
-                    }
-                }
-                row
-            })
-        });
-        let [Some(upper), Some(lower)] = rows else {
-            unreachable!("the first row could be read from where it lies")
-        };
+        let lower = (self.next + 1).min(size.height - 1);
+        let mut rows = [self.next, lower].map(|row| in_place.from_row(row));
+        let copies = lines.chunks_exact_mut(line);
+        for (numbers, copy) in rows.as_flattened_mut().iter_mut().zip(copies) {
+            // What follows a row in memory is in lanes beyond the last column. After the last rows too little follows.
+            if numbers.len() < line {
+                copy[..numbers.len()].copy_from_slice(numbers);
+                *numbers = copy;
+            }
+        }
         let (sum, difference) = coarse_line.split_at_mut(line / 2);
         token.run(LoadPair::<'_, RING> {
             segment,
             row: self.next,
-            rows: [upper, lower],
+            rows,
+            scaling: in_place.scaling,
             samples: &mut memory.samples,
             coarse: self
                 .coarse

@@ -64,7 +64,7 @@ impl Source for Planes<'_> {
     }
 
     // Several images are side by side.
-    fn in_place(&self, _: usize) -> Option<InPlace<'_>> {
+    fn in_place(&self) -> Option<InPlace<'_>> {
         None
     }
 

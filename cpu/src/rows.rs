@@ -21,20 +21,30 @@ pub(crate) trait Source: Sync {
         difference: &mut [f32],
     );
 
-    /// Rows of the one image from `row` on as they lie in memory, if samples of a row follow each other.
-    fn in_place(&self, row: usize) -> Option<InPlace<'_>>;
+    /// The one image as it lies in memory, if samples of a row follow each other.
+    fn in_place(&self) -> Option<InPlace<'_>>;
 
     /// Adds where rows of the one image lie to `ahead`, unless they are in a cache.
     fn place(&self, rows: Range<usize>, ahead: &mut Ahead);
 }
 
-/// What rows are made of, as it lies in memory: from the row's first number to the last of its plane.
+/// What rows are made of, as it lies in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct InPlace<'a> {
-    /// `x` and `y`, or `s` and `d`.
-    pub(crate) numbers: [&'a [f32]; 2],
+    /// Planes of `x` and `y`, or of `s` and `d`.
+    planes: [&'a [f32]; 2],
+    /// Numbers from row to row.
+    strides: [usize; 2],
     /// How `s` and `d` are made of `x` and `y`.
     pub(crate) scaling: Option<Scaling<f32>>,
+}
+
+impl<'a> InPlace<'a> {
+    /// The numbers from row `row` on to the end of each plane.
+    pub(crate) fn from_row(&self, row: usize) -> [&'a [f32]; 2] {
+        let [x, y] = self.planes;
+        [&x[row * self.strides[0]..], &y[row * self.strides[1]..]]
+    }
 }
 
 /// The finest scale of one pair of images.
@@ -54,11 +64,12 @@ impl<X: Sample, Y: Sample> Source for Pair<'_, X, Y> {
         });
     }
 
-    fn in_place(&self, row: usize) -> Option<InPlace<'_>> {
-        let x = self.reference.packed_from(row).and_then(X::as_f32)?;
-        let y = self.distorted.packed_from(row).and_then(Y::as_f32)?;
+    fn in_place(&self) -> Option<InPlace<'_>> {
+        let x = self.reference.packed_from(0).and_then(X::as_f32)?;
+        let y = self.distorted.packed_from(0).and_then(Y::as_f32)?;
         Some(InPlace {
-            numbers: [x, y],
+            planes: [x, y],
+            strides: [self.reference.stride(), self.distorted.stride()],
             scaling: Some(Scaling::new(self.data_range)),
         })
     }
@@ -111,10 +122,10 @@ impl Source for Kept<'_> {
         difference.copy_from_slice(&self.difference[at..][..self.size.width]);
     }
 
-    fn in_place(&self, row: usize) -> Option<InPlace<'_>> {
-        let at = row * self.size.width;
+    fn in_place(&self) -> Option<InPlace<'_>> {
         Some(InPlace {
-            numbers: [&self.sum[at..], &self.difference[at..]],
+            planes: [self.sum, self.difference],
+            strides: [self.size.width; 2],
             scaling: None,
         })
     }

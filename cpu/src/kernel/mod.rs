@@ -43,7 +43,6 @@ use msssim_core::sum::Units;
 
 use crate::dispatch::Task;
 use crate::lanes::{Block, Lanes, tallied};
-use crate::rows::InPlace;
 
 pub(crate) use backward::{Backward, Target};
 pub(crate) use forward::Forward;
@@ -242,7 +241,10 @@ pub(crate) struct LoadPair<'a, const RING: usize> {
     pub(crate) segment: usize,
     /// The upper row; they take the place of those `RING` before.
     pub(crate) row: usize,
-    pub(crate) rows: [InPlace<'a>; 2],
+    /// For each row the numbers from its beginning on, of `x` and `y` or of `s` and `d`.
+    pub(crate) rows: [[&'a [f32]; 2]; 2],
+    /// How `s` and `d` are made of `x` and `y`.
+    pub(crate) scaling: Option<Scaling<f32>>,
     pub(crate) samples: &'a mut [Block],
     /// Means of 2 x 2 of `s` and of `d`: lines of half of all lanes' segments.
     pub(crate) coarse: Option<[&'a mut [f32]; 2]>,
@@ -257,7 +259,7 @@ impl<const RING: usize> Task for LoadPair<'_, RING> {
         let samples = &mut L::vectors(self.samples)[..2 * RING * segment];
         let row = self.row % RING;
         let [upper, lower] = self.rows;
-        let scaling = upper.scaling.map(Scaling::splat);
+        let scaling = self.scaling.map(Scaling::splat);
         let mut coarse = self.coarse;
         let zero = L::splat(0.0);
         let mut next = 0;
@@ -267,8 +269,8 @@ impl<const RING: usize> Task for LoadPair<'_, RING> {
             let mut means = [[zero; COLUMNS]; 2];
             for half in 0..2 {
                 let at = first + half * COLUMNS;
-                let above = four_columns(upper.numbers, scaling, segment, at);
-                let below = four_columns(lower.numbers, scaling, segment, at);
+                let above = four_columns(upper, scaling, segment, at);
+                let below = four_columns(lower, scaling, segment, at);
                 let columns = &mut samples[2 * at * RING..][..2 * COLUMNS * RING];
                 for m in 0..2 {
                     for c in 0..COLUMNS {
