@@ -93,7 +93,7 @@ pub(crate) trait Lanes: Real {
 /// up to `n^2 / 2^25` off, here 1.91. That must be less than 2, half of the modulus.
 pub(crate) const MOST_TALLIED: usize = 8000;
 
-/// The sum in units of one lane's terms that were tallied, unless it is NaN.
+/// The sum in units of one lane's terms that were tallied; anything if one was NaN.
 #[inline(always)]
 pub(crate) fn tallied(units: f32, sum: f32) -> i64 {
     /// Adding it leaves no digits after the point.

@@ -195,9 +195,10 @@ fn write_units<L: Lanes>(tally: &Tally<L>, rows: &Rows, out: &mut [[Units; 2]]) 
             of_lanes[lane] = tallied(units[lane], sums[lane]);
         }
         for (image, out) in out[..rows.images].iter_mut().enumerate() {
-            let (mut sum, mut is_nan) = (0, false);
+            let (mut sum, mut is_nan) = (0i64, false);
             for lane in image * rows.segments..(image + 1) * rows.segments {
-                sum += of_lanes[lane];
+                // That of a NaN may be anything.
+                sum = sum.wrapping_add(of_lanes[lane]);
                 is_nan |= sums[lane].is_nan();
             }
             out[kind] = Units::new(sum, is_nan);
