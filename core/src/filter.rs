@@ -8,6 +8,7 @@
 use crate::params::Border;
 use crate::part::{entry, part, part_mut, split};
 use crate::plane::Size;
+use crate::real::Real;
 use crate::window::Window;
 
 /// The size of a filtered map: smaller by twice the window's radius on each axis where only whole windows
@@ -65,8 +66,8 @@ pub const fn line_padding(border: Border, radius: usize) -> usize {
 }
 
 /// Extends a line whose samples lie in the middle by what the border says is beyond its ends.
-#[inline]
-pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
+#[inline(always)]
+pub fn extend_line<T: Real>(border: Border, radius: usize, line: &mut [T]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
     if border == Border::Replicate {
@@ -87,19 +88,26 @@ pub fn extend_line(border: Border, radius: usize, line: &mut [f32]) {
 }
 
 /// The adjoint of [`extend_line`]: the ends are added to the samples that they were copied from.
-#[inline]
-pub fn fold_line(border: Border, radius: usize, line: &mut [f32]) {
+#[inline(always)]
+pub fn fold_line<T: Real>(border: Border, radius: usize, line: &mut [T]) {
     let beyond = line_padding(border, radius) / 2;
     let (side, end) = (line.len() - 2 * beyond, line.len() - beyond);
     // One sum an end where all of it is one sample, so that rounding does not depend on the line's length.
     if border == Border::Replicate {
-        line[beyond] += line[..beyond].iter().sum::<f32>();
-        line[end - 1] += line[end..].iter().sum::<f32>();
+        for (to, from) in [(beyond, 0..beyond), (end - 1, end..line.len())] {
+            let mut sum = T::splat(0.0);
+            for k in from {
+                sum = sum + line[k];
+            }
+            line[to] = line[to] + sum;
+        }
         return;
     }
     for k in 0..beyond {
-        line[beyond + inside(border, side, k, beyond)] += line[k];
-        line[beyond + inside(border, side, end + k, beyond)] += line[end + k];
+        for from in [k, end + k] {
+            let to = beyond + inside(border, side, from, beyond);
+            line[to] = line[to] + line[from];
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! programs. An index that the optimiser cannot prove would be one, so a part that is not there is empty
 //! instead. That never happens, and debug builds, tests among them, assert it.
 
+use crate::real::Real;
+
 /// `len` entries from `start` on.
 pub(crate) fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
     let part = all.get(start..).and_then(|rest| rest.get(..len));
@@ -31,7 +33,7 @@ pub(crate) fn split<T>(all: &mut [T], at: usize) -> (&mut [T], &mut [T]) {
 
 /// The entry at a place.
 #[inline(always)]
-pub(crate) fn entry(all: &[f32], at: usize) -> f32 {
+pub(crate) fn entry<T: Real>(all: &[T], at: usize) -> T {
     debug_assert!(at < all.len(), "{at} of {}", all.len());
-    all.get(at).copied().unwrap_or_default()
+    all.get(at).copied().unwrap_or(T::splat(0.0))
 }

@@ -199,29 +199,20 @@ pub fn mean_of_four<T: Real>(upper: [T; 2], lower: [T; 2]) -> T {
 /// One row of the coarser scale from the two rows ([`source_rows`]) that it is made of, by the rules that take means
 /// of 2 x 2 samples.
 #[inline(always)]
-pub fn halve_rows(
+pub fn halve_rows<T: Real>(
     halving: Halving,
     size: Size,
-    rows: [Option<&[f32]>; 2],
-    outside: f32,
-    coarse: &mut [f32],
+    rows: [Option<&[T]>; 2],
+    outside: T,
+    coarse: &mut [T],
 ) {
     let shifted = is_shifted(halving, size);
-    let sample = |row: Option<&[f32]>, column: Option<usize>| match (row, column) {
-        (Some(row), Some(column)) => entry(row, column),
-        _ => outside,
-    };
-    let halve = |j: usize| {
-        let columns = sources(halving, size.width, shifted, j);
-        let [upper, lower] = rows.map(|row| columns.map(|column| sample(row, column)));
-        mean_of_four(upper, lower)
-    };
     // Away from the ends all rules take neighbours, which begin with the first or the second column.
     let [upper, lower] = rows;
     let (mut done, width) = (0, coarse.len());
     if let (Some(upper), Some(lower), [edge, inner @ .., _]) = (upper, lower, &mut *coarse) {
         let first = sources(halving, size.width, shifted, 1)[0].unwrap_or(2);
-        *edge = halve(0);
+        *edge = mean_at(rows, sources(halving, size.width, shifted, 0), outside);
         let [upper, lower] = [upper, lower].map(|row| row.get(first..).unwrap_or_default());
         let pairs = upper.as_chunks::<2>().0.iter();
         let pairs = pairs.zip(lower.as_chunks::<2>().0);
@@ -231,8 +222,22 @@ pub fn halve_rows(
         done = width - 1;
     }
     for (j, coarse) in coarse.iter_mut().enumerate().skip(done) {
-        *coarse = halve(j);
+        *coarse = mean_at(rows, sources(halving, size.width, shifted, j), outside);
     }
+}
+
+/// The mean of two columns of two rows, some of which may be outside.
+#[inline(always)]
+fn mean_at<T: Real>(rows: [Option<&[T]>; 2], columns: [Option<usize>; 2], outside: T) -> T {
+    let mut samples = [[outside; 2]; 2];
+    for (samples, row) in samples.iter_mut().zip(rows) {
+        for (sample, column) in samples.iter_mut().zip(columns) {
+            if let (Some(row), Some(column)) = (row, column) {
+                *sample = entry(row, column);
+            }
+        }
+    }
+    mean_of_four(samples[0], samples[1])
 }
 
 /// Sample (i, j) of the coarser scale, where `value(row, column)` gives those of the finer one.
@@ -278,18 +283,18 @@ pub(crate) fn halve_sample(
 /// `coarse` is the coarser gradient, `halved(halving, size).area()` samples; `fine` is one row.
 /// A sample that took part twice (the mirrored last row or column) is owed twice.
 #[inline(always)]
-pub fn halve_row_adjoint(
+pub fn halve_row_adjoint<T: Real>(
     halving: Halving,
     size: Size,
-    coarse: &[f32],
+    coarse: &[T],
     row: usize,
-    fine: &mut [f32],
+    fine: &mut [T],
 ) {
     let Size { width, height } = halved(halving, size);
     match halving {
         Halving::Keep => {
             for (fine, coarse) in fine.iter_mut().zip(&coarse[row * width..]) {
-                *fine += coarse;
+                *fine = *fine + *coarse;
             }
             return;
         }
@@ -301,7 +306,8 @@ pub fn halve_row_adjoint(
                 for (j, fine) in fine.iter_mut().enumerate() {
                     for column in near(j, width) {
                         let by_column = weight_97(size.width, column, j);
-                        *fine += by_row * by_column * coarse[i * width + column];
+                        let weight = T::splat(by_row * by_column);
+                        *fine = *fine + weight * coarse[i * width + column];
                     }
                 }
             }
@@ -315,9 +321,9 @@ pub fn halve_row_adjoint(
     };
     let coarse = &coarse[i * width..][..width];
     let share = 0.25 * times;
-    let owe = |j: usize, fine: &mut f32| {
+    let owe = |j: usize, fine: &mut T| {
         if let Some((j, again)) = target(halving, size.width, shifted, j) {
-            *fine += share * again * coarse[j];
+            *fine = *fine + T::splat(share * again) * coarse[j];
         }
     };
     // Away from the ends pairs share a target, and count once, by all rules; they begin at the second or the third.
@@ -327,17 +333,17 @@ pub fn halve_row_adjoint(
         _ if of(2) == of(3) => 2,
         _ => 3,
     };
-    fine[..first]
-        .iter_mut()
-        .enumerate()
-        .for_each(|(j, v)| owe(j, v));
+    for (j, fine) in fine[..first].iter_mut().enumerate() {
+        owe(j, fine);
+    }
     let mut done = first;
     if let Some(targets) = of(first).filter(|_| first < size.width) {
         let pairs = (size.width - first - 2) / 2;
         let (chunks, _) = fine[first..].as_chunks_mut::<2>();
         for (fine, coarse) in chunks[..pairs].iter_mut().zip(&coarse[targets..]) {
-            fine[0] += share * coarse;
-            fine[1] += share * coarse;
+            let owed = T::splat(share) * *coarse;
+            fine[0] = fine[0] + owed;
+            fine[1] = fine[1] + owed;
         }
         done += 2 * pairs;
     }

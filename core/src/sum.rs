@@ -4,6 +4,8 @@
 //! integers sum to the same whatever the order: a sum depends neither on threads nor on the number of lanes
 //! of a vector. A term of at least 2^-7 loses nothing, since `f32` has no finer digits there.
 
+use core::ops::AddAssign;
+
 /// The units of a term of 1.
 pub const UNITS: f32 = 1_073_741_824.0;
 
@@ -32,6 +34,13 @@ impl Units {
             true => f64::NAN,
             false => self.sum as f64 / f64::from(UNITS),
         }
+    }
+}
+
+impl AddAssign for Units {
+    fn add_assign(&mut self, rhs: Self) {
+        self.sum += rhs.sum;
+        self.is_nan |= rhs.is_nan;
     }
 }
 

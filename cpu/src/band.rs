@@ -281,10 +281,13 @@ impl Job<'_> {
                         memory: kernel,
                         ahead: &mut loader.ahead,
                         sums: units,
-                        gradient: counts.then_some(Target {
-                            numbers: lines,
-                            stride,
-                        }),
+                        gradient: match counts {
+                            true => Target::Lines {
+                                numbers: lines,
+                                stride,
+                            },
+                            false => Target::Nowhere,
+                        },
                     });
                     if counts {
                         if let Some(sums) = sums.next() {

@@ -2,17 +2,12 @@
 //!
 //! Several images share a vector, each in lanes of its own, so that images of a few pixels use all lanes too.
 
-use std::ops::Range;
-
-use msssim_core::{MAX_SCALES, Plane, PlaneMut, Size};
+use msssim_core::{MAX_SCALES, Plane, PlaneMut};
 use rayon::prelude::*;
 
-use crate::band::Layout;
-use crate::dispatch::Token;
-use crate::lanes::Ahead;
 use crate::metric::MsSsim;
 use crate::pyramid::{Pyramid, Sums};
-use crate::rows::{InPlace, Pair, Source};
+use crate::side_by_side::SideBySide;
 
 /// Memory for batches of up to a planned number of images; made by [`MsSsim::batch_workspace`].
 ///
@@ -23,7 +18,7 @@ pub struct BatchWorkspace {
     /// Planes side by side.
     together: usize,
     /// One for each group of planes side by side.
-    groups: Vec<Pyramid>,
+    groups: Vec<Group>,
     /// Of each plane.
     sums: Vec<Sums>,
     factors: Vec<[f64; MAX_SCALES]>,
@@ -31,45 +26,11 @@ pub struct BatchWorkspace {
     portable: Vec<f32>,
 }
 
-/// Planes of images, one after the other.
-struct Planes<'a> {
-    size: Size,
-    reference: &'a [f32],
-    distorted: &'a [f32],
-    data_range: f64,
-}
-
-impl Source for Planes<'_> {
-    fn write(
-        &self,
-        token: Token,
-        image: usize,
-        row: usize,
-        sum: &mut [f32],
-        difference: &mut [f32],
-    ) {
-        let planes = [self.reference, self.distorted].map(|planes| {
-            let plane = &planes[image * self.size.area()..][..self.size.area()];
-            Plane::new(plane, self.size)
-        });
-        let [Ok(reference), Ok(distorted)] = planes else {
-            unreachable!("a plane has the plane's size")
-        };
-        let pair = Pair {
-            reference: &reference,
-            distorted: &distorted,
-            data_range: self.data_range,
-        };
-        pair.write(token, 0, row, sum, difference);
-    }
-
-    // Several images are side by side.
-    fn in_place(&self) -> Option<InPlace<'_>> {
-        None
-    }
-
-    // Small images are in the caches.
-    fn place(&self, _: Range<usize>, _: &mut Ahead) {}
+/// Memory for some planes.
+#[derive(Clone, Debug)]
+enum Group {
+    SideBySide(SideBySide),
+    Alone(Pyramid),
 }
 
 impl MsSsim {
@@ -88,9 +49,14 @@ impl MsSsim {
         }
         let planes = images * plan.channels();
         let threads = rayon::current_num_threads();
-        let count = planes.div_ceil(threads);
-        let together = Layout::side_by_side(self.token(), plan.map_size(0).width, count);
-        let group = Pyramid::new(plan, self.token(), together, 1);
+        let of_thread = planes.div_ceil(threads);
+        let (together, group) = match SideBySide::token(plan, self.token(), of_thread) {
+            Some(token) => {
+                let images = SideBySide::new(plan, token);
+                (token.lanes(), Group::SideBySide(images))
+            }
+            None => (1, Group::Alone(Pyramid::new(plan, self.token(), 1, 1))),
+        };
         BatchWorkspace {
             images,
             together,
@@ -150,15 +116,14 @@ impl MsSsim {
             .par_chunks_mut(group)
             .zip(sums.par_chunks_mut(*together));
         let tasks = groups.par_iter_mut().zip(inputs).zip(outputs);
-        tasks.for_each(|((pyramid, (x, y)), (gradient, sums))| {
-            let source = Planes {
-                size: plan.size(),
-                reference: x,
-                distorted: y,
-                data_range: plan.params().data_range,
-            };
-            let mut planes: Vec<PlaneMut<'_>> = self.planes(gradient).collect();
-            pyramid.sums(plan, &source, sums, Some(&mut planes));
+        tasks.for_each(|((group, (x, y)), (gradient, sums))| match group {
+            Group::SideBySide(images) => images.differentiate(plan, [x, y], sums),
+            Group::Alone(pyramid) => {
+                let planes = [x, y].map(|plane| Plane::new(plane, plan.size()));
+                if let [Ok(x), Ok(y)] = planes {
+                    sums[0] = self.sums(pyramid, &x, &y, self.planes(gradient).next());
+                }
+            }
         });
         let images = sums.chunks_exact(channels).zip(scores);
         for ((sums, score), factors) in images.zip(factors.chunks_exact_mut(channels)) {
@@ -170,10 +135,12 @@ impl MsSsim {
         let tasks = groups
             .par_iter_mut()
             .zip(outputs.zip(factors.par_chunks(*together)));
-        tasks.for_each(|(pyramid, (gradient, factors))| {
-            let planes = self.planes(gradient).zip(factors).enumerate();
-            for (image, (plane, factors)) in planes {
-                pyramid.combine(plan, factors, self.share(), image, plane);
+        tasks.for_each(|(group, (gradient, factors))| match group {
+            Group::SideBySide(images) => images.combine(plan, factors, self.share(), gradient),
+            Group::Alone(pyramid) => {
+                if let Some(plane) = self.planes(gradient).next() {
+                    pyramid.combine(plan, &factors[0], self.share(), 0, plane);
+                }
             }
         });
     }

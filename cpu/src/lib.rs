@@ -14,6 +14,7 @@ pub mod layers;
 mod metric;
 mod pyramid;
 mod rows;
+mod side_by_side;
 
 pub use batch::BatchWorkspace;
 pub use dispatch::Isa;

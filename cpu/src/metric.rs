@@ -248,7 +248,7 @@ impl MsSsim {
     }
 
     /// The sums of one channel's scales, and each scale's gradient of its own sum.
-    fn sums<X: Sample, Y: Sample>(
+    pub(crate) fn sums<X: Sample, Y: Sample>(
         &self,
         pyramid: &mut Pyramid,
         reference: &Plane<'_, X>,

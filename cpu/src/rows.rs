@@ -213,7 +213,7 @@ impl Task for Combine<'_> {
         combine_gradient_row(
             halving,
             size,
-            self.factor,
+            self.factor as f32,
             self.coarser,
             self.row,
             self.fine,

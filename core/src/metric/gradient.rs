@@ -7,6 +7,7 @@ use crate::mask::Mask;
 use crate::params::{ChannelPooling, Halving, MAX_SCALES, Pooling, Terms};
 use crate::plane::{Plane, PlaneMut, Size};
 use crate::pyramid::halve_row_adjoint;
+use crate::real::Real;
 use crate::sample::Sample;
 use crate::score::Score;
 use crate::statistics::TermSums;
@@ -218,7 +219,10 @@ impl MsSsim {
                             *fine = factor * *fine + weight * *owed;
                         }
                     }
-                    _ => combine_gradient_row(halving, size, factors[scale], coarser, row, fine),
+                    _ => {
+                        let factor = factors[scale] as f32;
+                        combine_gradient_row(halving, size, factor, coarser, row, fine);
+                    }
                 }
             }
         }
@@ -228,17 +232,16 @@ impl MsSsim {
 /// Row `row` of one scale's gradient: scales `fine`, the gradient of the scale's sum of terms, by
 /// `factor` and adds what is owed to `coarser`, the finished gradient of the next scale.
 #[inline(always)]
-pub fn combine_gradient_row(
+pub fn combine_gradient_row<T: Real>(
     halving: Halving,
     size: Size,
-    factor: f64,
-    coarser: Option<&[f32]>,
+    factor: T,
+    coarser: Option<&[T]>,
     row: usize,
-    fine: &mut [f32],
+    fine: &mut [T],
 ) {
-    let factor = factor as f32;
     for v in fine.iter_mut() {
-        *v *= factor;
+        *v = *v * factor;
     }
     if let Some(coarser) = coarser {
         halve_row_adjoint(halving, size, coarser, row, fine);

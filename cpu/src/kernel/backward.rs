@@ -21,7 +21,7 @@ const BLOCKS: usize = ring(R) / R;
 const OLDER: usize = ring(R) - (R + REACH);
 
 /// Maps that go back, see `msssim_core::gradient`: `a`, `b` and minus `c`.
-const MAPS: usize = 3;
+pub(crate) const MAPS: usize = 3;
 
 /// The sums of the terms of a block of rows, and a block of rows of their gradient: those of the extended plane whose
 /// lowest windows are the block's.
@@ -36,15 +36,23 @@ pub(crate) struct Backward<'a> {
     pub(crate) ahead: &'a mut Ahead,
     /// As [`super::Forward::sums`].
     pub(crate) sums: &'a mut [[Units; 2]],
-    /// Where the gradient's rows go; `None` where nobody needs them yet.
-    pub(crate) gradient: Option<Target<'a>>,
+    /// Where the gradient's rows go.
+    pub(crate) gradient: Target<'a>,
 }
 
-/// Memory for a block of rows of the gradient, each a line of all lanes' segments.
-pub(crate) struct Target<'a> {
-    pub(crate) numbers: &'a mut [f32],
-    /// Numbers from line to line. Where it is less than a line, the next line's numbers replace the end of the one before.
-    pub(crate) stride: usize,
+/// Where a block of rows of the gradient goes.
+pub(crate) enum Target<'a> {
+    /// Nobody needs them yet.
+    Nowhere,
+    /// They stay in [`Memory::gradient`].
+    Memory,
+    /// To lines of all lanes' segments.
+    Lines {
+        numbers: &'a mut [f32],
+        /// Numbers from line to line. Where it is less than a line, the next line's numbers replace the end of the one
+        /// before.
+        stride: usize,
+    },
 }
 
 impl Backward<'_> {
@@ -93,7 +101,8 @@ impl Task for Backward<'_> {
             SHORTEST_SEGMENT
         };
         if late == 0 {
-            for v in &mut slopes[..KEPT * per_slope] {
+            // Those of the columns before the first.
+            for v in &mut slopes[(KEPT - REACH) * per_slope..KEPT * per_slope] {
                 *v = zero;
             }
         }
@@ -151,6 +160,12 @@ impl Task for Backward<'_> {
                 let per_column = MAPS * ring(R);
                 let spread = &mut spread[to * per_column..][..COLUMNS * per_column];
                 for item in 0..MAPS * R {
+                    if rows.count == 0 {
+                        for c in 0..COLUMNS {
+                            spread[c * per_column + newest + item] = zero;
+                        }
+                        continue;
+                    }
                     let mut a = [zero; 18];
                     repeat!(k, COLUMNS + REACH, {
                         a[k] = kept[k][item];
@@ -163,7 +178,7 @@ impl Task for Backward<'_> {
                         }
                     });
                 }
-                if self.gradient.is_some() {
+                if !matches!(self.gradient, Target::Nowhere) {
                     for c in 0..COLUMNS {
                         let column = &spread[c * per_column..][..per_column];
                         let column = ring_blocks(column, &spread_starts, MAPS * R);
@@ -178,7 +193,7 @@ impl Task for Backward<'_> {
         for (row, tally) in tallies[..rows.count].iter().enumerate() {
             write_units(tally, &rows, &mut self.sums[row * rows.images..]);
         }
-        if let Some(Target { numbers, stride }) = self.gradient {
+        if let Target::Lines { numbers, stride } = self.gradient {
             for row in 0..R {
                 let line = &mut numbers[row * stride..][..L::COUNT * segment];
                 let mut at = 0;

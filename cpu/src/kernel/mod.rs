@@ -44,7 +44,7 @@ use msssim_core::sum::Units;
 use crate::dispatch::Task;
 use crate::lanes::{Block, Lanes, tallied};
 
-pub(crate) use backward::{Backward, Target};
+pub(crate) use backward::{Backward, MAPS, Target};
 pub(crate) use forward::Forward;
 
 /// Taps on either side of the centre of the windows that the kernels know.
