@@ -24,9 +24,6 @@ pub(crate) const BAND_STEP: usize = 8;
 /// the one above.
 pub(crate) const SHORTEST_BAND: usize = 32;
 
-/// Columns of a segment where several images are side by side, at most.
-const LONGEST_OF_BATCH: usize = 240;
-
 /// Rows of windows that a band makes again for its gradient.
 const WARM_UP: usize = REACH.next_multiple_of(Backward::ROWS);
 
@@ -36,16 +33,16 @@ pub(crate) struct Layout {
     token: Token,
     /// Columns of a segment.
     segment: usize,
-    /// Segments of an image.
+    /// Segments of a line.
     segments: usize,
 }
 
 impl Layout {
-    /// The layout with the least work for `images` images side by side, with maps `width` wide.
-    pub(crate) fn new(token: Token, width: usize, images: usize) -> Self {
+    /// The layout with the least work for maps `width` wide.
+    pub(crate) fn new(token: Token, width: usize) -> Self {
         let columns = width + REACH;
         let of = |token: Token| {
-            let segment = columns.div_ceil(token.lanes() / images);
+            let segment = columns.div_ceil(token.lanes());
             let segment = segment.max(SHORTEST_SEGMENT).next_multiple_of(SEGMENT_STEP);
             Self {
                 token,
@@ -54,23 +51,11 @@ impl Layout {
             }
         };
         let wide = of(token);
-        match token.narrower().filter(|token| token.lanes() >= images) {
+        match token.narrower() {
             // Twice the lanes take nearly twice the time on some machines.
             Some(token) if 9 * wide.segment > 5 * of(token).segment => of(token),
             _ => wide,
         }
-    }
-
-    /// How many images of a batch of `count` to lay side by side.
-    pub(crate) fn side_by_side(token: Token, width: usize, count: usize) -> usize {
-        let mut images = 1;
-        // More images make longer segments, until the rings leave the second-level cache.
-        while 2 * images <= token.lanes().min(count)
-            && (width + REACH) * 2 * images <= LONGEST_OF_BATCH * token.lanes()
-        {
-            images *= 2;
-        }
-        images
     }
 
     /// Numbers in a line of all lanes.
@@ -95,7 +80,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Makes room for bands of a layout.
-    pub(crate) fn reserve(&mut self, layout: &Layout, images: usize) {
+    pub(crate) fn reserve(&mut self, layout: &Layout) {
         let Layout { token, segment, .. } = *layout;
         self.kernel
             .reserve(token.lanes(), segment, Forward::ROWS, false);
@@ -103,7 +88,7 @@ impl Scratch {
             .reserve(token.lanes(), segment, Backward::ROWS, true);
         let lines = ((5 + Backward::ROWS) * layout.line()).div_ceil(16);
         self.lines.resize(self.lines.len().max(lines), Block::ZERO);
-        let units = Forward::ROWS.max(Backward::ROWS) * images;
+        let units = Forward::ROWS.max(Backward::ROWS);
         self.units
             .resize(self.units.len().max(units), [Units::default(); 2]);
     }
@@ -118,10 +103,9 @@ pub(crate) struct Job<'a> {
     pub(crate) size: Size,
     pub(crate) halving: Halving,
     pub(crate) source: &'a dyn Source,
-    pub(crate) images: usize,
 }
 
-/// Planes of the next scale's `s` and `d`: the rows that a band makes of every image, one image after the other.
+/// Planes of the next scale's `s` and `d`: the rows that a band makes.
 pub(crate) struct Coarse<'a> {
     pub(crate) size: Size,
     /// The rows.
@@ -134,11 +118,11 @@ pub(crate) struct Coarse<'a> {
 pub(crate) struct Band<'a, 'p> {
     /// The rows of windows whose sums count, and of the extended plane whose gradient is written.
     pub(crate) rows: Range<usize>,
-    /// Sums of `cs` and of `l cs`: for every row of windows one of each image.
+    /// Sums of `cs` and of `l cs` of every row of windows.
     pub(crate) sums: &'a mut [[f64; 2]],
     pub(crate) coarse: Option<Coarse<'a>>,
-    /// For each image, those rows of its gradient that are the band's ([`target_rows`]).
-    pub(crate) gradient: Option<Vec<PlaneMut<'p>>>,
+    /// The rows of the gradient that are the band's ([`target_rows`]).
+    pub(crate) gradient: Option<PlaneMut<'p>>,
 }
 
 /// The rows of the plane whose gradient a band over `rows` of the extended plane writes, of a plane of `height` rows and
@@ -181,7 +165,7 @@ impl Job<'_> {
         Rows {
             segment: self.layout.segment,
             segments: self.layout.segments,
-            images: self.images,
+            images: 1,
             width: self.map().width,
             count,
             before,
@@ -192,7 +176,7 @@ impl Job<'_> {
     pub(crate) fn run(&self, band: Band<'_, '_>, scratch: &mut Scratch) {
         let Layout { token, segment, .. } = self.layout;
         let line = self.layout.line();
-        scratch.reserve(&self.layout, self.images);
+        scratch.reserve(&self.layout);
         let Scratch {
             kernel,
             lines,
@@ -225,7 +209,7 @@ impl Job<'_> {
                 loader.next = band.rows.start;
                 let end = band.rows.end.min(map.height);
                 let mut first = band.rows.start;
-                let mut sums = band.sums.chunks_mut(Forward::ROWS * self.images);
+                let mut sums = band.sums.chunks_mut(Forward::ROWS);
                 while first < end {
                     let count = Forward::ROWS.min(end - first);
                     let until = first + count + REACH;
@@ -245,7 +229,6 @@ impl Job<'_> {
                 }
             }
             Some(mut gradient) => {
-                let gradient = &mut gradient[..];
                 let height = map.height + REACH;
                 let end = if band.rows.end >= map.height {
                     height
@@ -256,14 +239,14 @@ impl Job<'_> {
                 loader.next = first;
                 let spread = (segment * ring(Backward::ROWS) * 3 * token.lanes()).div_ceil(16);
                 kernel.spread[..spread].fill(Block::ZERO);
-                let mut sums = band.sums.chunks_mut(Backward::ROWS * self.images);
+                let mut sums = band.sums.chunks_mut(Backward::ROWS);
                 let targets = target_rows(
                     self.constants.border,
                     &band.rows,
                     map.height,
                     self.size.height,
                 );
-                self.clear_edges(gradient, &targets);
+                self.clear_edges(&mut gradient, &targets);
                 while first < end {
                     let count = Backward::ROWS.min(map.height.saturating_sub(first));
                     let until = (first + Backward::ROWS + REACH).min(height);
@@ -271,7 +254,7 @@ impl Job<'_> {
                     loader.look_ahead(Backward::ROWS);
                     let counts = first >= band.rows.start;
                     let (lines, stride, in_place) =
-                        match loader.in_place_target(gradient, &targets, first) {
+                        match loader.in_place_target(&mut gradient, &targets, first) {
                             Some(rows) => (rows, self.size.width, true),
                             None => (&mut *gradient_lines, line, false),
                         };
@@ -297,7 +280,7 @@ impl Job<'_> {
                     if counts && !in_place {
                         for (i, row) in gradient_lines.chunks_exact_mut(line).enumerate() {
                             if first + i < end {
-                                self.write_gradient(first + i, row, gradient, &targets);
+                                self.write_gradient(first + i, row, &mut gradient, &targets);
                             }
                         }
                     }
@@ -314,11 +297,9 @@ impl Job<'_> {
     }
 
     /// Clears the rows that several are added to.
-    fn clear_edges(&self, gradient: &mut [PlaneMut<'_>], targets: &Range<usize>) {
+    fn clear_edges(&self, gradient: &mut PlaneMut<'_>, targets: &Range<usize>) {
         for row in targets.clone().filter(|&row| !self.is_alone(row)) {
-            for plane in &mut *gradient {
-                plane.row_mut(row - targets.start).fill(0.0);
-            }
+            gradient.row_mut(row - targets.start).fill(0.0);
         }
     }
 
@@ -327,21 +308,18 @@ impl Job<'_> {
         &self,
         row: usize,
         line: &mut [f32],
-        gradient: &mut [PlaneMut<'_>],
+        gradient: &mut PlaneMut<'_>,
         targets: &Range<usize>,
     ) {
         let (border, Size { width, height }) = (self.constants.border, self.size);
         let half = line_padding(border, RADIUS) / 2;
         let target = extended_row(border, RADIUS, height, row);
-        let image = self.layout.segments * self.layout.segment;
-        for (plane, line) in gradient.iter_mut().zip(line.chunks_exact_mut(image)) {
-            fold_line(border, RADIUS, &mut line[..width + 2 * half]);
-            self.layout.token.run(Add {
-                row: &line[half..][..width],
-                is_first: self.is_alone(target),
-                gradient: plane.row_mut(target - targets.start),
-            });
-        }
+        fold_line(border, RADIUS, &mut line[..width + 2 * half]);
+        self.layout.token.run(Add {
+            row: &line[half..][..width],
+            is_first: self.is_alone(target),
+            gradient: gradient.row_mut(target - targets.start),
+        });
     }
 }
 
@@ -377,13 +355,9 @@ impl<'a> Loader<'a, '_> {
             constants,
             size,
             source,
-            images,
             ..
         } = *self.job;
         self.ahead.clear();
-        if images > 1 {
-            return;
-        }
         let half = line_padding(constants.border, RADIUS) / 2;
         let row = |extended: usize| extended.saturating_sub(half).min(size.height);
         let rows = row(self.next)..row(self.next + count);
@@ -415,7 +389,6 @@ impl<'a> Loader<'a, '_> {
         } = *self.job;
         let (border, token) = (constants.border, layout.token);
         let half = line_padding(border, RADIUS) / 2;
-        let image_len = layout.segments * layout.segment;
         let line = layout.line();
         while self.next < end {
             if let Some(in_place) = self.in_place {
@@ -426,20 +399,16 @@ impl<'a> Loader<'a, '_> {
             let (sums, differences) = self.lines[..4 * line].split_at_mut(2 * line);
             let sum = &mut sums[row % 2 * line..][..line];
             let difference = &mut differences[row % 2 * line..][..line];
-            let images = sum
-                .chunks_exact_mut(image_len)
-                .zip(difference.chunks_exact_mut(image_len));
             // The copies of a row follow each other.
             let is_new = self.written[row % 2] != Some(row);
-            let count = if is_new { self.job.images } else { 0 };
-            self.written[row % 2] = Some(row);
-            for (image, (s, d)) in images.take(count).enumerate() {
+            if is_new {
+                self.written[row % 2] = Some(row);
                 let (s, d) = (
-                    &mut s[..size.width + 2 * half],
-                    &mut d[..size.width + 2 * half],
+                    &mut sum[..size.width + 2 * half],
+                    &mut difference[..size.width + 2 * half],
                 );
                 let middle = half..half + size.width;
-                source.write(token, image, row, &mut s[middle.clone()], &mut d[middle]);
+                source.write(token, row, &mut s[middle.clone()], &mut d[middle]);
                 extend_line(border, RADIUS, s);
                 extend_line(border, RADIUS, d);
             }
@@ -451,7 +420,7 @@ impl<'a> Loader<'a, '_> {
                 samples: &mut memory.samples,
             });
             if (half..half + size.height).contains(&self.next) {
-                self.halve(row, half, image_len);
+                self.halve(row, half);
             }
             self.next += 1;
         }
@@ -460,16 +429,15 @@ impl<'a> Loader<'a, '_> {
     /// The rows of the gradient from row `first` on, if a block's can be written where they lie.
     fn in_place_target<'g>(
         &mut self,
-        gradient: &'g mut [PlaneMut<'_>],
+        gradient: &'g mut PlaneMut<'_>,
         targets: &Range<usize>,
         first: usize,
     ) -> Option<&'g mut [f32]> {
         let Size { width, .. } = self.job.size;
-        let [plane] = gradient else { return None };
         let row = first
             .checked_sub(targets.start)
             .filter(|_| self.in_place.is_some())?;
-        let rows = plane.packed_from_mut(row)?;
+        let rows = gradient.packed_from_mut(row)?;
         let len = (Backward::ROWS - 1) * width + self.job.layout.line();
         if let Some(next) = rows.get(Backward::ROWS * width..) {
             self.ahead.add(next, Backward::ROWS, width, width);
@@ -477,19 +445,17 @@ impl<'a> Loader<'a, '_> {
         (rows.len() >= len).then_some(rows)
     }
 
-    /// The rows if they can be read from where they lie: there is but one image without a border, and its halving
-    /// takes whole pairs of rows and of columns.
+    /// The rows if they can be read from where they lie: there is no border, and halving takes whole pairs of rows and of
+    /// columns.
     fn reads_in_place(&self) -> Option<InPlace<'a>> {
         let Job {
             constants,
             size,
             halving,
             source,
-            images,
             ..
         } = *self.job;
-        let pairs = images == 1
-            && line_padding(constants.border, RADIUS) == 0
+        let pairs = line_padding(constants.border, RADIUS) == 0
             && (self.coarse.is_none() || is_even(halving, size));
         source.in_place().filter(|_| pairs)
     }
@@ -536,42 +502,35 @@ impl<'a> Loader<'a, '_> {
     }
 
     /// Makes the rows of the next scale whose last row is `row`.
-    fn halve(&mut self, row: usize, half: usize, image_len: usize) {
+    fn halve(&mut self, row: usize, half: usize) {
         let Job {
             layout,
             size,
             halving,
-            images,
             ..
         } = *self.job;
         let Some(coarse) = &mut self.coarse else {
             return;
         };
+        let line = layout.line();
+        let (sums, differences) = self.lines[..4 * line].split_at(2 * line);
         let width = coarse.size.width;
-        let per_image = coarse.rows.len() * width;
         while self.halved < coarse.rows.end && last_source(halving, size, self.halved) <= row {
             let at = (self.halved - coarse.rows.start) * width;
             let sources = source_rows(halving, size, self.halved);
-            let line = layout.line();
-            let (sums, differences) = self.lines[..4 * line].split_at(2 * line);
-            for image in 0..images {
-                // Two zeros make a sum of -1.
-                for (lines, outside, out) in [
-                    (sums, -1.0, &mut *coarse.sum),
-                    (differences, 0.0, &mut *coarse.difference),
-                ] {
-                    let line = |row: usize| {
-                        let first = row % 2 * layout.line() + image * image_len + half;
-                        &lines[first..][..size.width]
-                    };
-                    layout.token.run(Halve {
-                        halving,
-                        size,
-                        rows: sources.map(|row| row.map(line)),
-                        outside,
-                        coarse: &mut out[image * per_image + at..][..width],
-                    });
-                }
+            // Two zeros make a sum of -1.
+            for (lines, outside, out) in [
+                (sums, -1.0, &mut *coarse.sum),
+                (differences, 0.0, &mut *coarse.difference),
+            ] {
+                let row = |row: usize| &lines[row % 2 * line + half..][..size.width];
+                layout.token.run(Halve {
+                    halving,
+                    size,
+                    rows: sources.map(|source| source.map(row)),
+                    outside,
+                    coarse: &mut out[at..][..width],
+                });
             }
             self.halved += 1;
         }

@@ -55,7 +55,7 @@ impl MsSsim {
                 let images = SideBySide::new(plan, token);
                 (token.lanes(), Group::SideBySide(images))
             }
-            None => (1, Group::Alone(Pyramid::new(plan, self.token(), 1, 1))),
+            None => (1, Group::Alone(Pyramid::new(plan, self.token(), 1))),
         };
         BatchWorkspace {
             images,
@@ -139,7 +139,7 @@ impl MsSsim {
             Group::SideBySide(images) => images.combine(plan, factors, self.share(), gradient),
             Group::Alone(pyramid) => {
                 if let Some(plane) = self.planes(gradient).next() {
-                    pyramid.combine(plan, &factors[0], self.share(), 0, plane);
+                    pyramid.combine(plan, &factors[0], self.share(), plane);
                 }
             }
         });

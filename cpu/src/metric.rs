@@ -116,7 +116,7 @@ impl MsSsim {
             0
         };
         let threads = rayon::current_num_threads();
-        let pyramid = || Pyramid::new(&self.plan, self.token, 1, threads);
+        let pyramid = || Pyramid::new(&self.plan, self.token, threads);
         let portable = match route {
             Route::Bands => 0,
             Route::Channels => self.plan.channels() * self.plan.gradient_scratch_len(),
@@ -240,7 +240,7 @@ impl MsSsim {
                 let share = self.share();
                 let channels = workspace.channels.iter_mut().zip(gradient).zip(factors);
                 for ((pyramid, gradient), factors) in channels {
-                    pyramid.combine(&self.plan, &factors, share, 0, gradient.reborrow());
+                    pyramid.combine(&self.plan, &factors, share, gradient.reborrow());
                 }
                 Ok(score)
             }
@@ -260,11 +260,7 @@ impl MsSsim {
             distorted,
             data_range: self.plan.params().data_range,
         };
-        let mut gradient: Vec<PlaneMut<'_>> = gradient.into_iter().collect();
-        let gradient = (!gradient.is_empty()).then_some(&mut gradient[..]);
-        let mut sums = [Sums::default()];
-        pyramid.sums(&self.plan, &pair, &mut sums, gradient);
-        sums[0]
+        pyramid.sums(&self.plan, &pair, gradient)
     }
 
     /// What a plane's gradient is multiplied by in the end: one score of all channels is no mean over them, see

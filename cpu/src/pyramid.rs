@@ -1,4 +1,4 @@
-//! All scales of one or several images, one after the other: sums, gradients, and the combination of gradients.
+//! All scales of an image, one after the other: sums, gradients, and the combination of gradients.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ use crate::rows::{Combine, Kept, Source};
 /// 320 pixels took up to a sixth longer than on one; with this none did, and 384 took a quarter less.
 const WORTH_A_THREAD: usize = 1 << 16;
 
-/// Memory for all scales of some images side by side; what it holds does not matter.
+/// Memory for all scales of an image; what it holds does not matter.
 #[derive(Clone, Debug)]
 pub(crate) struct Pyramid {
     token: Token,
@@ -27,7 +27,7 @@ pub(crate) struct Pyramid {
     scratch: Vec<Scratch>,
 }
 
-/// One scale of the images, one after the other.
+/// One scale.
 #[derive(Clone, Debug)]
 struct Scale {
     size: Size,
@@ -38,7 +38,7 @@ struct Scale {
     difference: Vec<f32>,
     /// Of the finest scale it is the caller's.
     gradient: Vec<f32>,
-    /// Sums of each row of windows of each image.
+    /// Sums of each row of windows.
     rows: Vec<[f64; 2]>,
 }
 
@@ -46,34 +46,27 @@ struct Scale {
 pub(crate) type Sums = [TermSums; MAX_SCALES];
 
 impl Pyramid {
-    /// Memory for `images` images side by side, by up to `threads` threads at a time.
-    pub(crate) fn new(
-        plan: &msssim_core::MsSsim,
-        token: Token,
-        images: usize,
-        threads: usize,
-    ) -> Self {
+    /// Memory for an image, by up to `threads` threads at a time.
+    pub(crate) fn new(plan: &msssim_core::MsSsim, token: Token, threads: usize) -> Self {
         let scales = plan.scale_sizes().iter().enumerate();
         let scales: Vec<Scale> = scales
             .map(|(scale, &size)| {
-                let kept = if scale == 0 { 0 } else { images * size.area() };
+                let kept = if scale == 0 { 0 } else { size.area() };
                 let map = plan.map_size(scale);
                 Scale {
                     size,
-                    layout: Layout::new(token, map.width, images),
+                    layout: Layout::new(token, map.width),
                     sum: vec![0.0; kept],
                     difference: vec![0.0; kept],
                     gradient: vec![0.0; kept],
-                    rows: vec![[0.0; 2]; images * map.height],
+                    rows: vec![[0.0; 2]; map.height],
                 }
             })
             .collect();
         let mut scratch = Scratch::default();
         for scale in &scales {
-            scratch.reserve(&scale.layout, images);
+            scratch.reserve(&scale.layout);
         }
-        // Of one image; several are made by one thread.
-        let threads = if images > 1 { 1 } else { threads };
         let count = |scale: usize| {
             let (size, map) = (plan.scale_sizes()[scale], plan.map_size(scale));
             bands(size, threads).len().max(bands(map, threads).len())
@@ -89,19 +82,17 @@ impl Pyramid {
 
     /// Whether the kernels can count what images of these sizes have.
     pub(crate) fn fits(plan: &msssim_core::MsSsim, token: Token) -> bool {
-        Layout::new(token, plan.map_size(0).width, 1).fits()
+        Layout::new(token, plan.map_size(0).width).fits()
     }
 
-    /// The sums of every scale's terms of as many images as there are `sums`, and in `gradient`, where there is one of
-    /// each, the gradients of the finest scale's sums; [`Pyramid::combine`] has the use of the others'.
+    /// The sums of every scale's terms, and in `gradient` the gradient of the finest scale's sum; [`Pyramid::combine`] has the
+    /// use of the others'.
     pub(crate) fn sums(
         &mut self,
         plan: &msssim_core::MsSsim,
         source: &dyn Source,
-        sums: &mut [Sums],
-        gradient: Option<&mut [PlaneMut<'_>]>,
-    ) {
-        let images = sums.len();
+        gradient: Option<PlaneMut<'_>>,
+    ) -> Sums {
         let backward = gradient.is_some();
         let mut finest = gradient;
         for scale in 0..self.scales.len() {
@@ -114,7 +105,6 @@ impl Pyramid {
                 gradient,
                 rows,
             } = &mut own[scale];
-            let rows = &mut rows[..images * plan.map_size(scale).height];
             let kept = Kept {
                 size: *size,
                 sum,
@@ -127,12 +117,12 @@ impl Pyramid {
                 size: *size,
                 halving: plan.params().halving,
                 source: if scale == 0 { source } else { &kept },
-                images,
             };
-            let gradient: Option<Vec<PlaneMut<'_>>> = backward.then(|| match &mut finest {
-                Some(planes) if scale == 0 => planes.iter_mut().map(PlaneMut::reborrow).collect(),
-                _ => planes(gradient, *size, images).collect(),
-            });
+            let gradient = match scale {
+                0 => finest.take(),
+                _ if backward => PlaneMut::new(gradient, *size).ok(),
+                _ => None,
+            };
             let bands = split(
                 plan.map_size(scale),
                 &job,
@@ -145,29 +135,24 @@ impl Pyramid {
                 job.run(band, scratch)
             });
         }
-        for (image, sums) in sums.iter_mut().enumerate() {
-            *sums = Sums::default();
-            for (scale, (sums, Scale { rows, .. })) in sums.iter_mut().zip(&self.scales).enumerate()
-            {
-                let rows = &rows[..images * plan.map_size(scale).height];
-                // From the top down, whoever made them.
-                for [cs, ssim] in rows.iter().skip(image).step_by(images) {
-                    sums.cs += cs;
-                    sums.ssim += ssim;
-                }
+        let mut sums = Sums::default();
+        for (sums, Scale { rows, .. }) in sums.iter_mut().zip(&self.scales) {
+            // From the top down, whoever made them.
+            for [cs, ssim] in rows {
+                sums.cs += cs;
+                sums.ssim += ssim;
             }
         }
+        sums
     }
 
     /// From the coarsest scale to the finest: gradients times their scale's factor, and what is owed to coarser ones.
-    /// `finest` is the gradient of the finest scale of image `image`, which becomes that of the score, times
-    /// `share`.
+    /// `finest` is the gradient of the finest scale, which becomes that of the score, times `share`.
     pub(crate) fn combine(
         &mut self,
         plan: &msssim_core::MsSsim,
         factors: &[f64; MAX_SCALES],
         share: f32,
-        image: usize,
         finest: PlaneMut<'_>,
     ) {
         let halving = plan.params().halving;
@@ -178,15 +163,12 @@ impl Pyramid {
             let (own, coarser) = self.scales.split_at_mut(scale + 1);
             let Scale { size, gradient, .. } = &mut own[scale];
             let size = *size;
-            let coarser = coarser.first().map(|coarser| {
-                let area = coarser.size.area();
-                &coarser.gradient[image * area..][..area]
-            });
-            let of_image = match &mut finest {
-                Some(plane) if scale == 0 => Some(plane.reborrow()),
-                _ => planes(gradient, size, image + 1).nth(image),
+            let coarser = coarser.first().map(|coarser| &coarser.gradient[..]);
+            let own = match scale {
+                0 => finest.take(),
+                _ => PlaneMut::new(gradient, size).ok(),
             };
-            let Some(mut rest) = of_image else {
+            let Some(mut rest) = own else {
                 continue;
             };
             let mut parts = Vec::new();
@@ -228,12 +210,6 @@ fn run_all<T: Send>(tasks: Vec<T>, scratch: &mut [Scratch], run: impl Fn(T, &mut
     pairs.for_each(|(task, scratch)| run(task, scratch));
 }
 
-/// The images' planes, one after the other in `samples`.
-fn planes(samples: &mut [f32], size: Size, images: usize) -> impl Iterator<Item = PlaneMut<'_>> {
-    let planes = samples.chunks_exact_mut(size.area()).take(images);
-    planes.filter_map(move |plane| PlaneMut::new(plane, size).ok())
-}
-
 /// The rows of a plane in bands for up to `threads` threads.
 fn bands(size: Size, threads: usize) -> Vec<Range<usize>> {
     let worth = (size.area() / WORTH_A_THREAD).clamp(1, threads.max(1));
@@ -259,23 +235,18 @@ fn split<'a, 'p>(
     threads: usize,
     mut sums: &'a mut [[f64; 2]],
     coarser: Option<&'a mut Scale>,
-    gradient: Option<Vec<PlaneMut<'p>>>,
+    mut gradient: Option<PlaneMut<'p>>,
 ) -> Vec<Band<'a, 'p>> {
-    let images = job.images;
-    let ranges = match images {
-        1 => bands(map, threads),
-        _ => std::iter::once(0..map.height).collect(),
-    };
+    let ranges = bands(map, threads);
     let mut coarse =
         coarser.map(|scale| (scale.size, &mut scale.sum[..], &mut scale.difference[..]));
-    let mut gradient = gradient;
     let mut bands = Vec::with_capacity(ranges.len());
     for rows in ranges {
-        let (own, rest) = std::mem::take(&mut sums).split_at_mut(rows.len() * images);
+        let (own, rest) = std::mem::take(&mut sums).split_at_mut(rows.len());
         sums = rest;
         let coarse = coarse.as_mut().map(|(size, sum, difference)| {
             let rows = coarse_rows(&rows, map.height, size.height);
-            let len = images * rows.len() * size.width;
+            let len = rows.len() * size.width;
             let take = |plane: &mut &'a mut [f32]| {
                 let (own, rest) = std::mem::take(plane).split_at_mut(len);
                 *plane = rest;
@@ -289,17 +260,16 @@ fn split<'a, 'p>(
             }
         });
         let targets = target_rows(job.constants.border, &rows, map.height, job.size.height);
-        let gradient = gradient.as_mut().map(|planes| {
-            let parts = std::mem::take(planes).into_iter();
-            let (own, rest) = parts.map(|plane| plane.split_rows(targets.len())).unzip();
-            *planes = rest;
+        let own_gradient = gradient.take().map(|plane| {
+            let (own, rest) = plane.split_rows(targets.len());
+            gradient = Some(rest);
             own
         });
         bands.push(Band {
             rows,
             sums: own,
             coarse,
-            gradient,
+            gradient: own_gradient,
         });
     }
     bands

@@ -9,22 +9,15 @@ use msssim_core::{Halving, Plane, Sample, Size, combine_gradient_row};
 use crate::dispatch::{Task, Token};
 use crate::lanes::{Ahead, Lanes};
 
-/// Rows of `s = x + y - 1` and `d = x - y` of one scale of some images.
+/// Rows of `s = x + y - 1` and `d = x - y` of one scale.
 pub(crate) trait Source: Sync {
-    /// Writes a row of an image.
-    fn write(
-        &self,
-        token: Token,
-        image: usize,
-        row: usize,
-        sum: &mut [f32],
-        difference: &mut [f32],
-    );
+    /// Writes a row.
+    fn write(&self, token: Token, row: usize, sum: &mut [f32], difference: &mut [f32]);
 
-    /// The one image as it lies in memory, if samples of a row follow each other.
+    /// The rows as they lie in memory, if samples of a row follow each other.
     fn in_place(&self) -> Option<InPlace<'_>>;
 
-    /// Adds where rows of the one image lie to `ahead`, unless they are in a cache.
+    /// Adds where rows lie to `ahead`, unless they are in a cache.
     fn place(&self, rows: Range<usize>, ahead: &mut Ahead);
 }
 
@@ -55,7 +48,7 @@ pub(crate) struct Pair<'a, X, Y> {
 }
 
 impl<X: Sample, Y: Sample> Source for Pair<'_, X, Y> {
-    fn write(&self, token: Token, _: usize, row: usize, sum: &mut [f32], difference: &mut [f32]) {
+    fn write(&self, token: Token, row: usize, sum: &mut [f32], difference: &mut [f32]) {
         token.run(WritePair {
             pair: self,
             row,
@@ -108,7 +101,7 @@ impl<X: Sample, Y: Sample> Task for WritePair<'_, X, Y> {
     }
 }
 
-/// A scale that is kept: planes of `s` and of `d`, one image after the other.
+/// A scale that is kept: planes of `s` and of `d`.
 pub(crate) struct Kept<'a> {
     pub(crate) size: Size,
     pub(crate) sum: &'a [f32],
@@ -116,8 +109,8 @@ pub(crate) struct Kept<'a> {
 }
 
 impl Source for Kept<'_> {
-    fn write(&self, _: Token, image: usize, row: usize, sum: &mut [f32], difference: &mut [f32]) {
-        let at = image * self.size.area() + row * self.size.width;
+    fn write(&self, _: Token, row: usize, sum: &mut [f32], difference: &mut [f32]) {
+        let at = row * self.size.width;
         sum.copy_from_slice(&self.sum[at..][..self.size.width]);
         difference.copy_from_slice(&self.difference[at..][..self.size.width]);
     }

@@ -2,7 +2,9 @@
 
 use msssim_core::conformance::images::texture_pair;
 use msssim_core::conformance::{self, Backend, Case, Output, Quantity, hostile};
-use msssim_cpu::{Border, Error, Halving, Isa, MsSsim, Negative, Params, Plane, Size, Weighting};
+use msssim_cpu::{
+    Border, Error, Halving, Isa, MsSsim, Negative, Params, Plane, PlaneMut, Size, Weighting,
+};
 
 /// What this machine has.
 #[allow(clippy::print_stdout, reason = "what was not tested is said")]
@@ -286,6 +288,110 @@ fn a_batch_is_its_images() {
                         assert!(gradient.iter().all(|&g| g == 0.0), "{what}");
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Samples between 0 and 255 that are no pattern.
+fn noise(seed: usize, len: usize) -> Vec<f32> {
+    let at = |i: usize| ((i + seed) * 7919 % 65_537 * 31 % 1021) as f32 / 4.0;
+    (0..len).map(at).collect()
+}
+
+/// Batches of every number of images that leaves vectors partly empty, of every border and halving.
+#[test]
+fn a_batch_of_any_number_is_its_images() {
+    let small = |params: Params| (33, 35, params);
+    for (width, height, params) in [
+        small(Params::SNELL_2017),
+        small(Params {
+            halving: Halving::Zero,
+            ..Params::SNELL_2017.with_border(Border::Reflect)
+        }),
+        small(Params {
+            halving: Halving::ReplicateFirst,
+            ..Params::SNELL_2017
+        }),
+        (176, 181, Params::WANG_2003),
+    ] {
+        let size = Size { width, height };
+        let area = size.area();
+        for isa in isas() {
+            let metric = MsSsim::with_isa(size, 1, &params, isa).unwrap();
+            for images in [3, 6, 9, 17, 35] {
+                let (x, y) = (noise(1, images * area), noise(5, images * area));
+                let mut workspace = metric.batch_workspace(images);
+                let mut gradient = vec![f32::NAN; images * area];
+                let mut scores = vec![f64::NAN; images];
+                metric.score_and_gradient_batch(&mut workspace, &x, &y, &mut gradient, &mut scores);
+                let mut workspace = metric.workspace();
+                let mut alone = vec![f32::NAN; area];
+                for (image, score) in scores.into_iter().enumerate() {
+                    let at = image * area..(image + 1) * area;
+                    let what = format!("{size}, {params:?}, {isa:?}, image {image} of {images}");
+                    let planes = [&x, &y].map(|of| [Plane::new(&of[at.clone()], size).unwrap()]);
+                    let target = PlaneMut::new(&mut alone, size).unwrap();
+                    let expected = metric
+                        .score_and_gradient(&mut workspace, &planes[0], &planes[1], &mut [target])
+                        .unwrap();
+                    assert_eq!(score, expected.value, "{what}");
+                    assert!(gradient[at] == alone, "{what}");
+                }
+            }
+        }
+    }
+}
+
+/// Rows are read and written where they lie; what lies between and after them is none of theirs.
+#[test]
+fn what_lies_between_rows_is_left_alone() {
+    for (width, height, params) in [
+        (200, 178, Params::WANG_2003),
+        (201, 179, Params::WANG_2003),
+        (
+            201,
+            179,
+            Params {
+                halving: Halving::Floor,
+                ..Params::WANG_2003
+            },
+        ),
+    ] {
+        let size = Size { width, height };
+        let (x, y) = (noise(1, size.area()), noise(5, size.area()));
+        for isa in isas() {
+            let metric = MsSsim::with_isa(size, 1, &params, isa).unwrap();
+            let mut workspace = metric.workspace();
+            let mut packed = vec![f32::NAN; size.area()];
+            let planes = [&x, &y].map(|of| [Plane::new(&of[..], size).unwrap()]);
+            let target = PlaneMut::new(&mut packed, size).unwrap();
+            let expected = metric
+                .score_and_gradient(&mut workspace, &planes[0], &planes[1], &mut [target])
+                .unwrap();
+            for (gap, slack) in [(0, 500), (1, 0), (37, 0), (37, 500)] {
+                let stride = width + gap;
+                let loose = |samples: &[f32]| {
+                    let mut loose = vec![f32::NAN; stride * height + slack];
+                    for (to, from) in loose.chunks_mut(stride).zip(samples.chunks(width)) {
+                        to[..width].copy_from_slice(from);
+                    }
+                    loose
+                };
+                let (x, y) = (loose(&x), loose(&y));
+                let planes = [&x, &y].map(|of| [Plane::with_stride(of, size, stride).unwrap()]);
+                let mut gradient = vec![f32::NAN; stride * height + slack];
+                let target = PlaneMut::with_stride(&mut gradient, size, stride).unwrap();
+                let score = metric
+                    .score_and_gradient(&mut workspace, &planes[0], &planes[1], &mut [target])
+                    .unwrap();
+                let what = format!("{size}, {isa:?}, gaps of {gap} and {slack} more");
+                assert_eq!(score.value, expected.value, "{what}");
+                let same = gradient.iter().zip(loose(&packed));
+                assert!(
+                    same.into_iter().all(|(a, b)| a.to_bits() == b.to_bits()),
+                    "{what}"
+                );
             }
         }
     }

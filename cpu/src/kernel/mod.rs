@@ -5,8 +5,8 @@
 //! A line of samples, extended by what the windows see beyond its ends, is cut into segments of equal length, and
 //! lane `j` of vector `i` holds column `i` of segment `j`. So a sample's neighbours along the line are whole vectors
 //! and need no shuffles; those of a segment's last ten columns are the first ten of the next, which are the
-//! first ten vectors with every lane moved down by one. A vector may hold segments of several images: where one ends,
-//! no window reaches into the next.
+//! first ten vectors with every lane moved down by one. Of small images a vector holds several, each a single segment in a lane
+//! of its own: where one ends, no window reaches into the next.
 //!
 //! # Passes
 //!
