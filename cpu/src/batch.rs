@@ -29,7 +29,7 @@ pub struct BatchWorkspace {
 /// Memory for some planes.
 #[derive(Clone, Debug)]
 enum Group {
-    SideBySide(SideBySide),
+    SideBySide(Box<SideBySide>),
     Alone(Pyramid),
 }
 
@@ -53,7 +53,7 @@ impl MsSsim {
         let (together, group) = match SideBySide::token(plan, self.token(), of_thread) {
             Some(token) => {
                 let images = SideBySide::new(plan, token);
-                (token.lanes(), Group::SideBySide(images))
+                (token.lanes(), Group::SideBySide(Box::new(images)))
             }
             None => (1, Group::Alone(Pyramid::new(plan, self.token(), 1))),
         };

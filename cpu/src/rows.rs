@@ -34,7 +34,7 @@ pub(crate) struct InPlace<'a> {
 
 impl<'a> InPlace<'a> {
     /// The numbers from row `row` on to the end of each plane.
-    pub(crate) fn from_row(&self, row: usize) -> [&'a [f32]; 2] {
+    pub(crate) fn rows_from(&self, row: usize) -> [&'a [f32]; 2] {
         let [x, y] = self.planes;
         [&x[row * self.strides[0]..], &y[row * self.strides[1]..]]
     }
