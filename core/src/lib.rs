@@ -94,7 +94,7 @@ pub use params::{
 };
 pub use plane::{Plane, PlaneMut, Size};
 pub use real::Real;
-pub use sample::{Bf16, F16, Sample};
+pub use sample::{Bf16, F16, Native, Sample};
 pub use score::{Apart, ScaleMeans, Score};
 pub use stream::Stream;
 pub use window::Window;

@@ -5,11 +5,20 @@ pub trait Sample: Copy + Send + Sync {
     /// The sample as `f32`, in the same units: exact for all but `f64`, which is rounded.
     fn to_f32(self) -> f32;
 
-    /// Samples that are `f32` as they are.
-    fn as_f32(samples: &[Self]) -> Option<&[f32]> {
+    /// The samples as what they are, if that is one of the types in [`Native`].
+    fn native(samples: &[Self]) -> Option<Native<'_>> {
         let _ = samples;
         None
     }
+}
+
+/// Samples of the types that a backend may read without asking each what it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Native<'a> {
+    /// Single precision.
+    F32(&'a [f32]),
+    /// Bytes.
+    U8(&'a [u8]),
 }
 
 /// A half-precision sample (IEEE 754 binary16), by its bits.
@@ -27,6 +36,11 @@ impl Sample for u8 {
     fn to_f32(self) -> f32 {
         f32::from(self)
     }
+
+    #[inline(always)]
+    fn native(samples: &[Self]) -> Option<Native<'_>> {
+        Some(Native::U8(samples))
+    }
 }
 
 impl Sample for u16 {
@@ -43,8 +57,8 @@ impl Sample for f32 {
     }
 
     #[inline(always)]
-    fn as_f32(samples: &[Self]) -> Option<&[f32]> {
-        Some(samples)
+    fn native(samples: &[Self]) -> Option<Native<'_>> {
+        Some(Native::F32(samples))
     }
 }
 

@@ -55,6 +55,12 @@ pub(crate) trait Lanes: Real {
     /// If the line is shorter than all lanes' segments, or a segment than `at + 4`.
     fn gather(line: &[f32], segment: usize, at: usize) -> [Self; 4];
 
+    /// [`Lanes::gather`] from bytes.
+    ///
+    /// # Panics
+    /// As [`Lanes::gather`].
+    fn gather_bytes(line: &[u8], segment: usize, at: usize) -> [Self; 4];
+
     /// The opposite of [`Lanes::gather`].
     ///
     /// # Panics
@@ -87,6 +93,26 @@ pub(crate) trait Lanes: Real {
 
     /// Memory as vectors.
     fn vectors(memory: &mut [Block]) -> &mut [Self];
+}
+
+/// Numbers that vectors can be filled with.
+pub(crate) trait Number: bytemuck::Pod {
+    /// [`Lanes::gather`]
+    fn gather<L: Lanes>(line: &[Self], segment: usize, at: usize) -> [L; 4];
+}
+
+impl Number for f32 {
+    #[inline(always)]
+    fn gather<L: Lanes>(line: &[Self], segment: usize, at: usize) -> [L; 4] {
+        L::gather(line, segment, at)
+    }
+}
+
+impl Number for u8 {
+    #[inline(always)]
+    fn gather<L: Lanes>(line: &[Self], segment: usize, at: usize) -> [L; 4] {
+        L::gather_bytes(line, segment, at)
+    }
 }
 
 /// Terms that may be tallied. A sum of `n` numbers of up to 1 has roundings of up to `k / 2^24`, `k` being 1 to `n`, and is

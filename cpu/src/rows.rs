@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use msssim_core::pyramid::halve_rows;
 use msssim_core::statistics::{Scaling, sum_and_difference};
-use msssim_core::{Halving, Plane, Sample, Size, combine_gradient_row};
+use msssim_core::{Halving, Native, Plane, Sample, Size, combine_gradient_row};
 
 use crate::dispatch::{Task, Token};
 use crate::lanes::{Ahead, Lanes};
@@ -23,18 +23,24 @@ pub(crate) trait Source: Sync {
 
 /// What rows are made of, as it lies in memory.
 #[derive(Clone, Copy)]
-pub(crate) struct InPlace<'a> {
-    /// Planes of `x` and `y`, or of `s` and `d`.
-    planes: [&'a [f32]; 2],
+pub(crate) enum InPlace<'a> {
+    Floats(Planes<'a, f32>),
+    Bytes(Planes<'a, u8>),
+}
+
+/// Planes of `x` and `y`, or of `s` and `d`.
+#[derive(Clone, Copy)]
+pub(crate) struct Planes<'a, N> {
+    planes: [&'a [N]; 2],
     /// Numbers from row to row.
     strides: [usize; 2],
     /// How `s` and `d` are made of `x` and `y`.
     pub(crate) scaling: Option<Scaling<f32>>,
 }
 
-impl<'a> InPlace<'a> {
+impl<'a, N> Planes<'a, N> {
     /// The numbers from row `row` on to the end of each plane.
-    pub(crate) fn rows_from(&self, row: usize) -> [&'a [f32]; 2] {
+    pub(crate) fn rows_from(&self, row: usize) -> [&'a [N]; 2] {
         let [x, y] = self.planes;
         [&x[row * self.strides[0]..], &y[row * self.strides[1]..]]
     }
@@ -58,13 +64,23 @@ impl<X: Sample, Y: Sample> Source for Pair<'_, X, Y> {
     }
 
     fn in_place(&self) -> Option<InPlace<'_>> {
-        let x = self.reference.packed_from(0).and_then(X::as_f32)?;
-        let y = self.distorted.packed_from(0).and_then(Y::as_f32)?;
-        Some(InPlace {
-            planes: [x, y],
-            strides: [self.reference.stride(), self.distorted.stride()],
-            scaling: Some(Scaling::new(self.data_range)),
-        })
+        let x = self.reference.packed_from(0).and_then(X::native)?;
+        let y = self.distorted.packed_from(0).and_then(Y::native)?;
+        let strides = [self.reference.stride(), self.distorted.stride()];
+        let scaling = Some(Scaling::new(self.data_range));
+        match (x, y) {
+            (Native::F32(x), Native::F32(y)) => Some(InPlace::Floats(Planes {
+                planes: [x, y],
+                strides,
+                scaling,
+            })),
+            (Native::U8(x), Native::U8(y)) => Some(InPlace::Bytes(Planes {
+                planes: [x, y],
+                strides,
+                scaling,
+            })),
+            _ => None,
+        }
     }
 
     fn place(&self, rows: Range<usize>, ahead: &mut Ahead) {
@@ -116,11 +132,11 @@ impl Source for Kept<'_> {
     }
 
     fn in_place(&self) -> Option<InPlace<'_>> {
-        Some(InPlace {
+        Some(InPlace::Floats(Planes {
             planes: [self.sum, self.difference],
             strides: [self.size.width; 2],
             scaling: None,
-        })
+        }))
     }
 
     fn place(&self, rows: Range<usize>, ahead: &mut Ahead) {

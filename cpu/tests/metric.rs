@@ -397,6 +397,41 @@ fn what_lies_between_rows_is_left_alone() {
     }
 }
 
+/// However bytes are read, they are the numbers that they stand for.
+#[test]
+fn bytes_are_their_numbers() {
+    for (width, height, gap) in [(200, 178, 0), (200, 178, 3), (203, 177, 0)] {
+        let size = Size { width, height };
+        let stride = width + gap;
+        let bytes = |seed| {
+            let noise = noise(seed, stride * height);
+            noise.into_iter().map(|v| v as u8).collect::<Vec<u8>>()
+        };
+        let (x, y) = (bytes(1), bytes(5));
+        let floats = |bytes: &[u8]| bytes.iter().map(|&v| f32::from(v)).collect::<Vec<f32>>();
+        let (fx, fy) = (floats(&x), floats(&y));
+        for isa in isas() {
+            let metric = MsSsim::with_isa(size, 1, &Params::WANG_2003, isa).unwrap();
+            let mut workspace = metric.workspace();
+            let mut gradients = [vec![0.0; size.area()], vec![0.0; size.area()]];
+            let [of_bytes, of_floats] = &mut gradients;
+            let planes = [&x, &y].map(|of| [Plane::with_stride(of, size, stride).unwrap()]);
+            let target = PlaneMut::new(of_bytes, size).unwrap();
+            let score = metric
+                .score_and_gradient(&mut workspace, &planes[0], &planes[1], &mut [target])
+                .unwrap();
+            let planes = [&fx, &fy].map(|of| [Plane::with_stride(of, size, stride).unwrap()]);
+            let target = PlaneMut::new(of_floats, size).unwrap();
+            let expected = metric
+                .score_and_gradient(&mut workspace, &planes[0], &planes[1], &mut [target])
+                .unwrap();
+            let what = format!("{size}, {isa:?}, gaps of {gap}");
+            assert_eq!(score.value, expected.value, "{what}");
+            assert!(of_bytes == of_floats, "{what}");
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "made for another plan")]
 fn a_foreign_workspace_is_refused() {

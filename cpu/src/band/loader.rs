@@ -8,8 +8,8 @@ use msssim_core::{PlaneMut, Size};
 
 use super::{Coarse, Job, Layout};
 use crate::kernel::{Backward, Load, LoadPair, Memory, RADIUS};
-use crate::lanes::Ahead;
-use crate::rows::{Halve, InPlace, is_in_cache};
+use crate::lanes::{Ahead, Number};
+use crate::rows::{Halve, InPlace, Planes, is_in_cache};
 
 pub(super) struct Loader<'a, 'b> {
     job: &'a Job<'a>,
@@ -87,9 +87,16 @@ impl<'a, 'b> Loader<'a, 'b> {
         let half = line_padding(border, RADIUS) / 2;
         let line = layout.line();
         while self.next < end {
-            if let Some(in_place) = self.in_place {
-                self.load_pair::<RING>(in_place, memory);
-                continue;
+            match self.in_place {
+                Some(InPlace::Floats(planes)) => {
+                    self.load_pair::<_, RING>(planes, memory);
+                    continue;
+                }
+                Some(InPlace::Bytes(planes)) => {
+                    self.load_pair::<_, RING>(planes, memory);
+                    continue;
+                }
+                None => {}
             }
             let row = extended_row(border, RADIUS, size.height, self.next);
             let (sums, differences) = self.lines[..4 * line].split_at_mut(2 * line);
@@ -157,14 +164,18 @@ impl<'a, 'b> Loader<'a, 'b> {
     }
 
     /// Loads the next two rows, the last one twice where it is alone.
-    fn load_pair<const RING: usize>(&mut self, in_place: InPlace<'_>, memory: &mut Memory) {
+    fn load_pair<N: Number, const RING: usize>(
+        &mut self,
+        planes: Planes<'_, N>,
+        memory: &mut Memory,
+    ) {
         let Job { layout, size, .. } = *self.job;
         let Layout { token, segment, .. } = layout;
         let line = layout.line();
         let (lines, coarse_line) = self.lines.split_at_mut(4 * line);
         let lower = (self.next + 1).min(size.height - 1);
-        let mut rows = [self.next, lower].map(|row| in_place.rows_from(row));
-        let copies = lines.chunks_exact_mut(line);
+        let mut rows = [self.next, lower].map(|row| planes.rows_from(row));
+        let copies = bytemuck::cast_slice_mut(lines).chunks_exact_mut(line);
         for (numbers, copy) in rows.as_flattened_mut().iter_mut().zip(copies) {
             // What follows a row in memory is in lanes beyond the last column. After the last rows too little follows.
             if numbers.len() < line {
@@ -173,11 +184,11 @@ impl<'a, 'b> Loader<'a, 'b> {
             }
         }
         let (sum, difference) = coarse_line.split_at_mut(line / 2);
-        token.run(LoadPair::<'_, RING> {
+        token.run(LoadPair::<'_, N, RING> {
             segment,
             row: self.next,
             rows,
-            scaling: in_place.scaling,
+            scaling: planes.scaling,
             samples: &mut memory.samples,
             coarse: self
                 .coarse

@@ -42,7 +42,7 @@ use msssim_core::statistics::{Constants, Kind, Scaling};
 use msssim_core::sum::Units;
 
 use crate::dispatch::Task;
-use crate::lanes::{Block, Lanes, tallied};
+use crate::lanes::{Block, Lanes, Number, tallied};
 
 pub(crate) use backward::{Backward, MAPS, Target};
 pub(crate) use forward::Forward;
@@ -238,12 +238,12 @@ impl<const RING: usize> Task for Load<'_, RING> {
 
 /// Puts two rows of `s` and `d`, straight from where they lie, into the columns of samples of a block, a [`ring`] of
 /// `RING` rows, and makes a row of the next scale.
-pub(crate) struct LoadPair<'a, const RING: usize> {
+pub(crate) struct LoadPair<'a, N, const RING: usize> {
     pub(crate) segment: usize,
     /// The upper row; they take the place of those `RING` before.
     pub(crate) row: usize,
     /// For each row the numbers from its beginning on, of `x` and `y` or of `s` and `d`.
-    pub(crate) rows: [[&'a [f32]; 2]; 2],
+    pub(crate) rows: [[&'a [N]; 2]; 2],
     /// How `s` and `d` are made of `x` and `y`.
     pub(crate) scaling: Option<Scaling<f32>>,
     pub(crate) samples: &'a mut [Block],
@@ -251,7 +251,7 @@ pub(crate) struct LoadPair<'a, const RING: usize> {
     pub(crate) coarse: Option<[&'a mut [f32]; 2]>,
 }
 
-impl<const RING: usize> Task for LoadPair<'_, RING> {
+impl<N: Number, const RING: usize> Task for LoadPair<'_, N, RING> {
     type Output = ();
 
     #[inline(always)]
@@ -296,14 +296,14 @@ impl<const RING: usize> Task for LoadPair<'_, RING> {
 
 /// `s` and `d` of four columns from `at` on.
 #[inline(always)]
-fn four_columns<L: Lanes>(
-    numbers: [&[f32]; 2],
+fn four_columns<L: Lanes, N: Number>(
+    numbers: [&[N]; 2],
     scaling: Option<Scaling<L>>,
     segment: usize,
     at: usize,
 ) -> [[L; COLUMNS]; 2] {
-    let mut s = L::gather(numbers[0], segment, at);
-    let mut d = L::gather(numbers[1], segment, at);
+    let mut s = N::gather(numbers[0], segment, at);
+    let mut d = N::gather(numbers[1], segment, at);
     if let Some(scaling) = scaling {
         for c in 0..COLUMNS {
             [s[c], d[c]] = scaling.sum_and_difference(s[c], d[c]);

@@ -102,6 +102,24 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn gather_bytes(line: &[u8], segment: usize, at: usize) -> [Self; 4] {
+        check_segments(line.len(), Self::COUNT, segment, at);
+        let word = |lane: usize| {
+            let four = line[lane * segment + at..].first_chunk();
+            i32::from_le_bytes(*four.expect("checked by the caller"))
+        };
+        let words = i32x4::new([word(0), word(1), word(2), word(3)]);
+        let byte = i32x4::splat(0xFF);
+        [
+            words & byte,
+            (words >> 8) & byte,
+            (words >> 16) & byte,
+            (words >> 24) & byte,
+        ]
+        .map(|column| Self(column.round_float()))
+    }
+
+    #[inline(always)]
     fn scatter(vectors: [Self; 4], line: &mut [f32], segment: usize, at: usize) {
         check_segments(line.len(), Self::COUNT, segment, at);
         let rows = f32x4::transpose(vectors.map(|vector| vector.0));

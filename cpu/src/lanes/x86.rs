@@ -177,6 +177,43 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn gather_bytes(line: &[u8], segment: usize, at: usize) -> [Self; 4] {
+        check_segments(line.len(), Self::COUNT, segment, at);
+        // SAFETY: as in `gather`, but for bytes.
+        unsafe {
+            let first = line.as_ptr().add(at);
+            macro_rules! word {
+                ($lane:literal) => {
+                    first.add($lane * segment).cast::<i32>().read_unaligned()
+                };
+            }
+            let words = _mm256_set_epi32(
+                word!(7),
+                word!(6),
+                word!(5),
+                word!(4),
+                word!(3),
+                word!(2),
+                word!(1),
+                word!(0),
+            );
+            let byte = _mm256_set1_epi32(0xFF);
+            [
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(words, byte))),
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(
+                    _mm256_srli_epi32::<8>(words),
+                    byte,
+                ))),
+                Self(_mm256_cvtepi32_ps(_mm256_and_si256(
+                    _mm256_srli_epi32::<16>(words),
+                    byte,
+                ))),
+                Self(_mm256_cvtepi32_ps(_mm256_srli_epi32::<24>(words))),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn scatter(vectors: [Self; 4], line: &mut [f32], segment: usize, at: usize) {
         check_segments(line.len(), Self::COUNT, segment, at);
         let [a, b, c, d] = vectors;
@@ -336,6 +373,52 @@ impl Lanes for Avx512 {
             }
             let [a, b, c, d] = transpose_512([rows!(0), rows!(1), rows!(2), rows!(3)]);
             [Self(a), Self(b), Self(c), Self(d)]
+        }
+    }
+
+    #[inline(always)]
+    fn gather_bytes(line: &[u8], segment: usize, at: usize) -> [Self; 4] {
+        check_segments(line.len(), Self::COUNT, segment, at);
+        // SAFETY: as in `gather`, but for bytes.
+        unsafe {
+            let first = line.as_ptr().add(at);
+            let segment = opaque(segment);
+            macro_rules! word {
+                ($lane:literal) => {
+                    first.add($lane * segment).cast::<i32>().read_unaligned()
+                };
+            }
+            let words = _mm512_set_epi32(
+                word!(15),
+                word!(14),
+                word!(13),
+                word!(12),
+                word!(11),
+                word!(10),
+                word!(9),
+                word!(8),
+                word!(7),
+                word!(6),
+                word!(5),
+                word!(4),
+                word!(3),
+                word!(2),
+                word!(1),
+                word!(0),
+            );
+            let byte = _mm512_set1_epi32(0xFF);
+            [
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(words, byte))),
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(
+                    _mm512_srli_epi32::<8>(words),
+                    byte,
+                ))),
+                Self(_mm512_cvtepi32_ps(_mm512_and_si512(
+                    _mm512_srli_epi32::<16>(words),
+                    byte,
+                ))),
+                Self(_mm512_cvtepi32_ps(_mm512_srli_epi32::<24>(words))),
+            ]
         }
     }
 
