@@ -14,7 +14,9 @@ if ! grep -q avx2 /proc/cpuinfo 2>/dev/null; then
 fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cargo build --release --locked -p msssim-cpu --example repeat_metric
+# An example is built with what tests need, which nobody runs here: without optimising it that takes half the time.
+cargo build --release --locked -p msssim-cpu --example repeat_metric \
+    --config 'profile.release.package."*".opt-level=0'
 target=${CARGO_TARGET_DIR:-target}
 
 # The instructions of `$1`, `$2` times.

@@ -176,7 +176,7 @@ impl Job<'_> {
 
     /// Makes a band.
     pub(crate) fn run(&self, band: Band<'_, '_>, scratch: &mut Scratch) {
-        let Layout { token, segment, .. } = self.layout;
+        let Layout { token, .. } = self.layout;
         let line = self.layout.line();
         scratch.reserve(&self.layout);
         let Scratch {
@@ -226,10 +226,9 @@ impl Job<'_> {
                 } else {
                     band.rows.end
                 };
-                let mut first = band.rows.start.saturating_sub(WARM_UP);
+                let start = band.rows.start.saturating_sub(WARM_UP);
+                let mut first = start;
                 loader.next = first;
-                let spread = (segment * ring(Backward::ROWS) * 3 * token.lanes()).div_ceil(16);
-                kernel.spread[..spread].fill(Block::ZERO);
                 let mut sums = band.sums.chunks_mut(Backward::ROWS);
                 let targets = target_rows(
                     self.constants.border,
@@ -252,6 +251,7 @@ impl Job<'_> {
                     token.run(Backward {
                         scale: &self.scale,
                         rows: self.block(count, first / Backward::ROWS),
+                        is_start: first == start,
                         memory: kernel,
                         ahead: &mut loader.ahead,
                         sums: units,

@@ -11,11 +11,12 @@ use msssim_core::sum::Units;
 use msssim_core::{MAX_SCALES, Size};
 
 use self::lines::{
-    Clear, CombineScale, FoldRows, HalveLines, Line, LoadLine, MarkColumns, Source, WriteImages,
+    ClearEdges, CombineScale, FoldRows, HalveLines, Line, LoadLine, MarkColumns, Source,
+    WriteImages,
 };
 use crate::dispatch::Token;
 use crate::kernel::{
-    self, Backward, MAPS, Memory, REACH, Rows, SEGMENT_STEP, SHORTEST_SEGMENT, Target, ring,
+    self, Backward, Memory, REACH, Rows, SEGMENT_STEP, SHORTEST_SEGMENT, Target, ring,
 };
 use crate::lanes::{Ahead, Block};
 use crate::pyramid::Sums;
@@ -128,11 +129,9 @@ impl SideBySide {
                 rows,
                 windows: &mut kernel.windows,
             });
-            token.run(Clear {
+            token.run(ClearEdges {
                 line,
                 gradient: &mut *gradient,
-                spread: &mut kernel.spread,
-                len: rows.segment * RING * MAPS,
             });
             let of_kernel = kernel::Scale::new(constants);
             let height = size.height + 2 * line.beyond;
@@ -187,6 +186,7 @@ impl SideBySide {
                         before: first / Backward::ROWS,
                         ..rows
                     },
+                    is_start: first == 0,
                     memory: kernel,
                     ahead: &mut Ahead::default(),
                     sums: units,

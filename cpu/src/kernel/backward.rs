@@ -21,16 +21,18 @@ const BLOCKS: usize = ring(R) / R;
 const OLDER: usize = ring(R) - (R + REACH);
 
 /// Maps that go back, see `msssim_core::gradient`: `a`, `b` and minus `c`.
-pub(crate) const MAPS: usize = 3;
+const MAPS: usize = 3;
 
 /// The sums of the terms of a block of rows, and a block of rows of their gradient: those of the extended plane whose
 /// lowest windows are the block's.
 ///
-/// Blocks follow each other from the top down. The first of a run of them finds zeros in [`Memory::spread`].
+/// Blocks follow each other from the top down.
 pub(crate) struct Backward<'a> {
     pub(crate) scale: &'a Scale,
     /// The block; it may have fewer rows of windows than rows of gradient, or none.
     pub(crate) rows: Rows,
+    /// Whether it is the first: what others would have left in [`Memory::spread`] is zeros.
+    pub(crate) is_start: bool,
     pub(crate) memory: &'a mut Memory,
     /// What the next block takes.
     pub(crate) ahead: &'a mut Ahead,
@@ -159,6 +161,11 @@ impl Task for Backward<'_> {
                 let to = if is_first { at - segment } else { at };
                 let per_column = MAPS * ring(R);
                 let spread = &mut spread[to * per_column..][..COLUMNS * per_column];
+                if self.is_start {
+                    for v in &mut *spread {
+                        *v = zero;
+                    }
+                }
                 for item in 0..MAPS * R {
                     if rows.count == 0 {
                         for c in 0..COLUMNS {

@@ -44,7 +44,7 @@ use msssim_core::sum::Units;
 use crate::dispatch::Task;
 use crate::lanes::{Block, Lanes, Number, tallied};
 
-pub(crate) use backward::{Backward, MAPS, Target};
+pub(crate) use backward::{Backward, Target};
 pub(crate) use forward::Forward;
 
 /// Taps on either side of the centre of the windows that the kernels know.
@@ -279,9 +279,9 @@ impl<N: Number, const RING: usize> Task for LoadPair<'_, N, RING> {
                         columns[2 * (c * RING + row + 1) + m] = below[m][c];
                     }
                     for c in 0..COLUMNS / 2 {
-                        let [above, below] =
-                            [above[m], below[m]].map(|row| [row[2 * c], row[2 * c + 1]]);
-                        means[m][half * COLUMNS / 2 + c] = mean_of_four(above, below);
+                        let upper = [above[m][2 * c], above[m][2 * c + 1]];
+                        let lower = [below[m][2 * c], below[m][2 * c + 1]];
+                        means[m][half * COLUMNS / 2 + c] = mean_of_four(upper, lower);
                     }
                 }
             }

@@ -200,15 +200,13 @@ impl Task for HalveLines<'_> {
     }
 }
 
-/// Clears the rows of the gradient that several are added to, and what the kernel finds from before its first block.
-pub(super) struct Clear<'a> {
+/// Clears the rows of the gradient that several are added to.
+pub(super) struct ClearEdges<'a> {
     pub(super) line: Line,
     pub(super) gradient: &'a mut [Block],
-    pub(super) spread: &'a mut [Block],
-    pub(super) len: usize,
 }
 
-impl Task for Clear<'_> {
+impl Task for ClearEdges<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -219,9 +217,6 @@ impl Task for Clear<'_> {
             if !line.is_alone(row) {
                 gradient.fill(L::splat(0.0));
             }
-        }
-        for v in &mut L::vectors(self.spread)[..self.len] {
-            *v = L::splat(0.0);
         }
     }
 }
