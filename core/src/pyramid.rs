@@ -177,8 +177,7 @@ pub(crate) fn halve_row_of<'r>(
     halve_rows(halving, size, rows, outside, coarse);
 }
 
-/// Whether every sample of the coarser scale is the mean of 2 x 2 that begin at an even row and column of a plane of
-/// `size`.
+/// Whether every coarser sample is the mean of 2 x 2 from an even row and column on, in a plane of `size`.
 pub fn is_even(halving: Halving, size: Size) -> bool {
     match halving {
         Halving::Floor => true,

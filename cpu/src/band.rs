@@ -157,6 +157,11 @@ pub(crate) fn coarse_rows(rows: &Range<usize>, map_height: usize, height: usize)
     at(rows.start)..end
 }
 
+/// Whether no row of the extended plane but one is a copy of row `row` of a plane of `height` rows.
+pub(crate) fn is_alone(border: Border, height: usize, row: usize) -> bool {
+    line_padding(border, RADIUS) == 0 || (row > RADIUS && row + RADIUS + 1 < height)
+}
+
 impl Job<'_> {
     /// The size of the scale's maps.
     fn map(&self) -> Size {
@@ -279,15 +284,13 @@ impl Job<'_> {
         }
     }
 
-    /// Whether no row of the extended plane but one is added to row `row` of the gradient.
-    fn is_alone(&self, row: usize) -> bool {
-        line_padding(self.constants.border, RADIUS) == 0
-            || (row > RADIUS && row + RADIUS + 1 < self.size.height)
-    }
-
     /// Clears the rows that several are added to.
     fn clear_edges(&self, gradient: &mut PlaneMut<'_>, targets: &Range<usize>) {
-        for row in targets.clone().filter(|&row| !self.is_alone(row)) {
+        let (border, height) = (self.constants.border, self.size.height);
+        for row in targets
+            .clone()
+            .filter(|&row| !is_alone(border, height, row))
+        {
             gradient.row_mut(row - targets.start).fill(0.0);
         }
     }
@@ -306,7 +309,7 @@ impl Job<'_> {
         fold_line(border, RADIUS, &mut line[..width + 2 * half]);
         self.layout.token.run(Add {
             row: &line[half..][..width],
-            is_first: self.is_alone(target),
+            is_first: is_alone(border, height, target),
             gradient: gradient.row_mut(target - targets.start),
         });
     }

@@ -1,6 +1,6 @@
 //! The metric over a batch of small images: what a training step needs.
 //!
-//! Several images share a vector, each in lanes of its own, so that images of a few pixels use all lanes too.
+//! Several images share a vector, each in a lane of its own, so that images of a few pixels use all lanes too.
 
 use msssim_core::{MAX_SCALES, Plane, PlaneMut};
 use rayon::prelude::*;

@@ -6,6 +6,7 @@ use msssim_core::statistics::Scaling;
 use msssim_core::{Border, Halving, Size, combine_gradient_row};
 
 use super::{GROUP, RING};
+use crate::band::is_alone;
 use crate::dispatch::Task;
 use crate::kernel::{Backward, RADIUS, Rows};
 use crate::lanes::{Block, Lanes};
@@ -40,7 +41,7 @@ impl Line {
 
     /// Whether a row has no other copy in the extended plane.
     pub(super) fn is_alone(&self, row: usize) -> bool {
-        self.beyond == 0 || (row > RADIUS && row + RADIUS + 1 < self.size.height)
+        is_alone(self.border, self.size.height, row)
     }
 }
 
