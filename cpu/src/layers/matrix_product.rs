@@ -71,29 +71,35 @@ pub(crate) fn matrix_product(
     if layout.rows == 0 || layout.columns == 0 {
         return;
     }
+    // The kernels are written for columns that lie together, so that the product of the transposes is what is asked for.
+    let (a_layout, b_layout, layout) = (
+        a_layout.transposed(),
+        b_layout.transposed(),
+        layout.transposed(),
+    );
     // SAFETY: every element that the strides reach lies inside its slice, checked above; `out` is
     // borrowed mutably, so it overlaps neither factor, and its elements are distinct.
     unsafe {
-        gemm::gemm(
+        gemm_f32::gemm::f32::get_gemm_fn()(
             layout.rows,
             layout.columns,
-            a_layout.columns,
+            a_layout.rows,
             out.as_mut_ptr(),
             layout.column_stride as isize,
             layout.row_stride as isize,
             accumulate,
-            a.as_ptr(),
-            a_layout.column_stride as isize,
-            a_layout.row_stride as isize,
             b.as_ptr(),
             b_layout.column_stride as isize,
             b_layout.row_stride as isize,
+            a.as_ptr(),
+            a_layout.column_stride as isize,
+            a_layout.row_stride as isize,
             1.0,
             1.0,
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            gemm_common::Parallelism::None,
         );
     }
 }
