@@ -1,4 +1,4 @@
-//! The matrix product, by the `gemm` crate, over slices whose bounds are checked here.
+//! The matrix product, by the `gemm-f32` crate, over slices whose bounds are checked here.
 
 #![expect(unsafe_code, reason = "gemm takes pointers and strides")]
 
