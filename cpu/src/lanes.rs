@@ -236,18 +236,27 @@ impl Ahead {
             };
             if strip.left > 0 {
                 strip.left -= 1;
-                #[cfg(target_arch = "x86_64")]
                 for row in 0..strip.rows {
-                    use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                    let at = strip.next.wrapping_add(row * strip.stride);
-                    // SAFETY: a hint, which reads nothing and may have any address.
-                    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+                    ask_for(strip.next.wrapping_add(row * strip.stride));
                 }
                 strip.next = strip.next.wrapping_add(LINE);
             }
         }
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask_for(line: *const u8) {
+    use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: a hint, which reads nothing and may have any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+}
+
+/// Elsewhere the machine finds out by itself.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn ask_for(_line: *const u8) {}
 
 mod portable;
 #[cfg(target_arch = "x86_64")]

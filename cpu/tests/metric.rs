@@ -3,7 +3,8 @@
 use msssim_core::conformance::images::texture_pair;
 use msssim_core::conformance::{self, Backend, Case, Output, Quantity, hostile};
 use msssim_cpu::{
-    Border, Error, Halving, Isa, MsSsim, Negative, Params, Plane, PlaneMut, Size, Weighting,
+    Border, Error, Halving, Isa, Mask, MsSsim, Negative, Params, Plane, PlaneMut, Size, Weighting,
+    Workspace,
 };
 
 /// What this machine has.
@@ -18,6 +19,16 @@ fn isas() -> impl Iterator<Item = Isa> {
     })
 }
 
+/// What the kernels make of a case.
+fn on(case: &Case, isa: Isa) -> Result<Output, Error> {
+    let metric = MsSsim::with_isa(case.size, case.reference.len(), &case.params, isa)?;
+    let mut workspace = metric.workspace();
+    let mut memory = vec![f32::NAN; metric.plan().mask_len()];
+    let mask = mask_of(case, metric.plan(), &mut memory)?;
+    differentiate(case, &metric, &mut workspace, mask, false)
+}
+
+/// The same on threads of its own, and again after other images, and the score alone.
 fn on_threads(case: &Case, isa: Isa, threads: usize) -> Output {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -27,30 +38,10 @@ fn on_threads(case: &Case, isa: Isa, threads: usize) -> Output {
         let metric = MsSsim::with_isa(case.size, case.reference.len(), &case.params, isa)?;
         let mut workspace = metric.workspace();
         let mut memory = vec![f32::NAN; metric.plan().mask_len()];
-        let mask = match &case.mask {
-            Some(mask) => Some(
-                metric
-                    .plan()
-                    .mask(&Plane::new(mask, case.size)?, &mut memory)?,
-            ),
-            None => None,
-        };
-        let weighting = Weighting {
-            mask,
-            ..Weighting::default()
-        };
-        let mut differentiate = |exchanged| {
-            case.run(|x, y, gradient| {
-                let (x, y) = if exchanged { (y, x) } else { (x, y) };
-                match mask {
-                    None => metric.score_and_gradient(&mut workspace, x, y, gradient),
-                    Some(_) => metric.differentiate(&mut workspace, x, y, &weighting, gradient),
-                }
-            })
-        };
+        let mask = mask_of(case, metric.plan(), &mut memory)?;
         // What an earlier image left in the workspace must not matter.
-        differentiate(true)?;
-        let output = differentiate(false)?;
+        differentiate(case, &metric, &mut workspace, mask, true)?;
+        let output = differentiate(case, &metric, &mut workspace, mask, false)?;
         let alone = case.run(|x, y, _| match &mask {
             None => metric.score(&mut workspace, x, y),
             Some(mask) => metric.score_region(&mut workspace, x, y, mask),
@@ -68,20 +59,39 @@ fn on_threads(case: &Case, isa: Isa, threads: usize) -> Output {
     pool.install(run).unwrap()
 }
 
-fn portable(case: &Case) -> Output {
-    let metric = msssim_core::MsSsim::new(case.size, case.reference.len(), &case.params).unwrap();
-    let mut scratch = vec![f32::NAN; metric.gradient_scratch_len()];
-    let mut memory = vec![f32::NAN; metric.mask_len()];
-    let mask = case.mask.as_ref().map(|mask| {
-        let plane = Plane::new(mask, case.size).unwrap();
-        metric.mask(&plane, &mut memory).unwrap()
-    });
+fn mask_of<'m>(
+    case: &Case,
+    plan: &msssim_core::MsSsim,
+    memory: &'m mut [f32],
+) -> Result<Option<Mask<'m>>, Error> {
+    match &case.mask {
+        Some(mask) => Ok(Some(plan.mask(&Plane::new(mask, case.size)?, memory)?)),
+        None => Ok(None),
+    }
+}
+
+fn differentiate(
+    case: &Case,
+    metric: &MsSsim,
+    workspace: &mut Workspace,
+    mask: Option<Mask<'_>>,
+    exchanged: bool,
+) -> Result<Output, Error> {
     let weighting = Weighting {
         mask,
         ..Weighting::default()
     };
-    case.run(|x, y, gradient| metric.differentiate(x, y, &weighting, gradient, &mut scratch))
-        .unwrap()
+    case.run(|x, y, gradient| {
+        let (x, y) = if exchanged { (y, x) } else { (x, y) };
+        match mask {
+            None => metric.score_and_gradient(workspace, x, y, gradient),
+            Some(_) => metric.differentiate(workspace, x, y, &weighting, gradient),
+        }
+    })
+}
+
+fn portable(case: &Case) -> Output {
+    hostile::portable(case, f32::NAN).unwrap()
 }
 
 /// Images that are large enough for several bands of rows, by every rule that the kernels know.
@@ -217,9 +227,23 @@ fn the_classes_agree_within_their_tolerance() {
 
 #[test]
 fn conformance_suite() {
+    let isas: Vec<Isa> = isas().collect();
+    let ran = conformance::run(Backend::Cpu, |case| {
+        let outputs = isas.iter().map(|isa| on_threads(case, *isa, 2));
+        outputs.collect::<Vec<_>>()
+    });
+    assert_eq!(ran, conformance::cases().len());
+}
+
+#[test]
+fn every_machine_gives_these_bits() {
     for isa in isas() {
-        let ran = conformance::run(Backend::Cpu, |case| Some(on_threads(case, isa, 2)));
-        assert_eq!(ran, conformance::cases().len());
+        let actual = conformance::digest(|case| on(case, isa).unwrap());
+        let expected = match isa.is_fused() {
+            true => conformance::FUSED,
+            false => conformance::UNFUSED,
+        };
+        assert_eq!(actual, expected, "{isa:?}: {actual:#018x}");
     }
 }
 

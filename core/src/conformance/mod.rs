@@ -19,6 +19,7 @@
 //! ```
 
 mod cases;
+mod digest;
 pub mod hostile;
 pub mod images;
 mod tolerance;
@@ -33,6 +34,7 @@ use crate::reference::{Reference, ms_ssim_of_channels};
 use crate::score::Score;
 
 pub use cases::{Case, cases};
+pub use digest::{FUSED, UNFUSED, digest};
 pub use tolerance::{Backend, Quantity, Tolerance, between_classes, tolerance};
 
 /// What a backend makes of a case.
@@ -44,15 +46,21 @@ pub struct Output {
     pub gradient: Vec<Vec<f32>>,
 }
 
-/// Runs every case through `backend` and returns how many ran; a `None` skips the case.
+/// Runs every case through `backend` and returns how many ran; a `None` skips the case. A backend of several parts gives
+/// one output for each: the reference, which is slow, is computed once.
 ///
 /// # Panics
 /// With the case, the quantity and the numbers, at the first that is out of tolerance.
-pub fn run(backend: Backend, mut score_and_gradient: impl FnMut(&Case) -> Option<Output>) -> usize {
+pub fn run<O>(backend: Backend, mut score_and_gradient: impl FnMut(&Case) -> O) -> usize
+where
+    O: IntoIterator<Item = Output>,
+{
     let mut ran = 0;
     for case in cases() {
-        if let Some(output) = score_and_gradient(&case) {
-            check(backend, &case, &output);
+        let mut outputs = score_and_gradient(&case).into_iter().peekable();
+        if outputs.peek().is_some() {
+            let channels = reference(&case);
+            outputs.for_each(|output| compare(backend, &case, &channels, &output));
             ran += 1;
         }
     }
@@ -64,10 +72,18 @@ pub fn run(backend: Backend, mut score_and_gradient: impl FnMut(&Case) -> Option
 /// # Panics
 /// When a number is out of tolerance.
 pub fn check(backend: Backend, case: &Case, output: &Output) {
+    compare(backend, case, &reference(case), output);
+}
+
+/// What is expected of each channel.
+fn reference(case: &Case) -> Vec<Reference> {
     let [x, y] = [&case.reference, &case.distorted]
         .map(|planes| planes.iter().map(|plane| widen(plane)).collect::<Vec<_>>());
     let mask = case.mask.as_deref().map(widen);
-    let channels = ms_ssim_of_channels(&x, &y, mask.as_deref(), case.size, &case.params);
+    ms_ssim_of_channels(&x, &y, mask.as_deref(), case.size, &case.params)
+}
+
+fn compare(backend: Backend, case: &Case, channels: &[Reference], output: &Output) {
     let count = channels.len() as f64;
     let within = |quantity, actual: f64, expected: f64, scale: f64, floor: f64| {
         let Tolerance { bound, reason } = tolerance(backend, quantity);
