@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::border::Padding;
-use super::microkernel::{FEW, VECTORS};
+use super::microkernel::{FEW, VECTORS, most_vectors};
 use super::padded::{Planes, Rectangle};
 use crate::dispatch::Token;
 
@@ -39,6 +39,8 @@ pub(super) struct Correlation {
     pub(super) origin: [isize; 2],
     /// Rows and columns of the output.
     pub(super) size: [usize; 2],
+    /// Whether columns are the lanes.
+    planar: bool,
     token: Token,
     /// Output rows of a block.
     block_rows: usize,
@@ -53,14 +55,18 @@ pub(super) struct Correlation {
 pub(super) struct Scratch {
     source: Vec<f32>,
     sums: Vec<f32>,
+    /// Lines of the output of one panel.
+    lines: Vec<f32>,
 }
 
 impl Scratch {
     /// Grows to what `correlation` needs.
     pub(super) fn fit(&mut self, correlation: &Correlation) {
-        let [source, sums] = correlation.scratch_lens();
-        self.source.resize(self.source.len().max(source), 0.0);
-        self.sums.resize(self.sums.len().max(sums), 0.0);
+        let lens = correlation.scratch_lens();
+        let memory = [&mut self.source, &mut self.sums, &mut self.lines];
+        for (memory, len) in memory.into_iter().zip(lens) {
+            memory.resize(memory.len().max(len), 0.0);
+        }
     }
 }
 
@@ -83,6 +89,7 @@ impl Correlation {
             stride,
             origin,
             size,
+            planar: outputs <= FEW,
             token,
             block_rows: 1,
             block_channels: channels,
@@ -104,11 +111,6 @@ impl Correlation {
             }
         }
         plan
-    }
-
-    /// Whether columns are the lanes.
-    fn few(&self) -> bool {
-        self.outputs <= FEW
     }
 
     /// Columns of the copied source in each phase of the stride.
@@ -133,18 +135,22 @@ impl Correlation {
 
     /// Sums of one output row.
     fn sums_of_row(&self) -> usize {
-        if self.few() {
+        if self.planar {
             self.outputs * self.planar_columns()
         } else {
             self.outputs.next_multiple_of(self.token.lanes()) * self.size[1]
         }
     }
 
-    fn scratch_lens(&self) -> [usize; 2] {
-        // A planar tile reads whole vectors, beyond the last row.
+    fn scratch_lens(&self) -> [usize; 3] {
+        // A planar tile reads whole vectors, beyond the last row, and writes lines as they are.
         let source = self.block_channels * self.source_rows() * self.pitch();
-        let beyond = if self.few() { self.token.lanes() } else { 0 };
-        [source + beyond, self.block_rows * self.sums_of_row()]
+        let (beyond, lines) = if self.planar {
+            (self.token.lanes(), 0)
+        } else {
+            (0, self.widest() * self.size[1])
+        };
+        [source + beyond, self.block_rows * self.sums_of_row(), lines]
     }
 
     /// Products that a sum is made of.
@@ -152,9 +158,24 @@ impl Correlation {
         self.source.channels * self.taps[0] * self.taps[1]
     }
 
-    /// The panels of output channels: the first, and the lanes of the panel.
+    /// The panels of output channels: the first, and the lanes of the panel, one or [`VECTORS`] vectors; those of planar
+    /// tiles have no lanes beyond the channels.
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        panels(self.token, self.outputs)
+        let (n, widest, outputs) = (self.token.lanes(), self.widest(), self.outputs);
+        let granule = if self.planar { 1 } else { n };
+        (0..outputs).step_by(widest).map(move |first| {
+            let left = (outputs - first).next_multiple_of(granule);
+            (first, left.min(widest))
+        })
+    }
+
+    /// Lanes of the widest panel.
+    fn widest(&self) -> usize {
+        if self.planar {
+            FEW
+        } else {
+            VECTORS * self.token.lanes()
+        }
     }
 
     /// Length of the weights as the kernels read them.
@@ -171,7 +192,7 @@ impl Correlation {
         packed: &mut [f32],
     ) {
         use rayon::prelude::*;
-        let widest = self.panels().map(|(_, lanes)| lanes).max().unwrap_or(1);
+        let widest = self.widest();
         packed[..self.packed_len()]
             .par_chunks_mut(widest * self.depth())
             .enumerate()
@@ -211,7 +232,7 @@ impl Correlation {
         image: &[f32],
         packed: &[f32],
         init: impl Fn(usize) -> f32,
-        mut emit: impl FnMut(usize, usize, Line<'_>),
+        mut emit: impl FnMut(usize, usize, &[f32]),
     ) {
         for first in (0..self.size[0]).step_by(self.block_rows) {
             let rows = first..(first + self.block_rows).min(self.size[0]);
@@ -230,13 +251,13 @@ impl Correlation {
                     self.stride,
                     &mut scratch.source,
                 );
-                if self.few() {
+                if self.planar {
                     self.add_planar(scratch, packed, channels, rows.clone());
                 } else {
                     self.add_interleaved(scratch, packed, channels, rows.clone());
                 }
             }
-            self.emit(&scratch.sums, rows, &mut emit);
+            self.emit(scratch, rows, &mut emit);
         }
     }
 
@@ -314,27 +335,32 @@ impl Correlation {
     ) {
         let kernel = self.taps[0] * self.taps[1];
         let (columns, n) = (self.planar_columns(), self.token.lanes());
-        let packed = &packed[channels.start * kernel * self.outputs..];
-        for (r, y) in rows.clone().enumerate() {
-            let seen = self.seen(y, channels.len());
-            let source = &scratch.source[r * self.stride * self.pitch()..];
-            for x in (0..columns).step_by(4 * n) {
-                let vectors = ((columns - x) / n).min(4);
-                let size = [self.outputs, vectors, rows.len() * columns];
-                let sums = &mut scratch.sums[r * columns + x..];
-                let mut k = seen.start;
-                for offsets in self.offsets(channels.len(), seen.clone()) {
-                    let weights = &packed[k * self.outputs..][..offsets.len() * self.outputs];
-                    self.token
-                        .planar(size, offsets, &source[x..], weights, sums);
-                    k += offsets.len();
+        let pitch = rows.len() * columns;
+        for (first, outputs) in self.panels() {
+            let tile = even(columns / n, most_vectors(outputs));
+            let packed = &packed[first * self.depth() + channels.start * kernel * outputs..];
+            let sums = &mut scratch.sums[first * pitch..][..outputs * pitch];
+            for (r, y) in rows.clone().enumerate() {
+                let seen = self.seen(y, channels.len());
+                let source = &scratch.source[r * self.stride * self.pitch()..];
+                for x in (0..columns).step_by(tile * n) {
+                    let vectors = ((columns - x) / n).min(tile);
+                    let sums = &mut sums[r * columns + x..];
+                    let mut k = seen.start;
+                    for offsets in self.offsets(channels.len(), seen.clone()) {
+                        let weights = &packed[k * outputs..][..offsets.len() * outputs];
+                        let size = [outputs, vectors, pitch];
+                        self.token
+                            .planar(size, offsets, &source[x..], weights, sums);
+                        k += offsets.len();
+                    }
                 }
             }
         }
     }
 
     fn initialise(&self, sums: &mut [f32], rows: usize, init: &impl Fn(usize) -> f32) {
-        if self.few() {
+        if self.planar {
             let sums = sums.chunks_exact_mut(rows * self.planar_columns());
             for (channel, sums) in (0..self.outputs).zip(sums) {
                 sums.fill(init(channel));
@@ -344,33 +370,35 @@ impl Correlation {
         let pixels = rows * self.size[1];
         for (first, lanes) in self.panels() {
             let sums = &mut sums[first * pixels..][..pixels * lanes];
-            let (start, rest) = sums.split_at_mut(lanes);
-            for (lane, sum) in start.iter_mut().enumerate() {
-                let channel = first + lane;
-                *sum = if channel < self.outputs {
-                    init(channel)
-                } else {
-                    0.0
-                };
+            let (row, others) = sums.split_at_mut(self.size[1] * lanes);
+            for sums in row.chunks_exact_mut(lanes) {
+                for (sum, channel) in sums.iter_mut().zip(first..) {
+                    *sum = if channel < self.outputs {
+                        init(channel)
+                    } else {
+                        0.0
+                    };
+                }
             }
-            for sums in rest.chunks_exact_mut(lanes) {
-                sums.copy_from_slice(start);
+            for sums in others.chunks_exact_mut(row.len()) {
+                sums.copy_from_slice(row);
             }
         }
     }
 
     fn emit(
         &self,
-        sums: &[f32],
+        scratch: &mut Scratch,
         rows: Range<usize>,
-        emit: &mut impl FnMut(usize, usize, Line<'_>),
+        emit: &mut impl FnMut(usize, usize, &[f32]),
     ) {
+        let Scratch { sums, lines, .. } = scratch;
         let columns = self.size[1];
-        if self.few() {
+        if self.planar {
             let mut lines = sums.chunks_exact(self.planar_columns());
             for channel in 0..self.outputs {
                 for (y, line) in rows.clone().zip(lines.by_ref()) {
-                    emit(channel, y, line[..columns].iter().step_by(1));
+                    emit(channel, y, &line[..columns]);
                 }
             }
             return;
@@ -379,33 +407,15 @@ impl Correlation {
         for (first, lanes) in self.panels() {
             let sums = &sums[first * pixels..][..pixels * lanes];
             for (y, sums) in rows.clone().zip(sums.chunks_exact(columns * lanes)) {
-                for channel in first..(first + lanes).min(self.outputs) {
-                    emit(channel, y, sums[channel - first..].iter().step_by(lanes));
+                self.token.to_lines(sums, lanes, lines, columns);
+                for (channel, line) in (first..self.outputs).zip(lines.chunks_exact(columns)) {
+                    if channel < first + lanes {
+                        emit(channel, y, line);
+                    }
                 }
             }
         }
     }
-}
-
-/// The samples of one line of the output.
-pub(super) type Line<'a> = std::iter::StepBy<std::slice::Iter<'a, f32>>;
-
-/// The panels that `channels` are cut into: the first channel of each and its lanes, one or
-/// [`VECTORS`] vectors; a few channels are a panel without lanes beyond them.
-pub(super) fn panels(
-    token: Token,
-    channels: usize,
-) -> impl Iterator<Item = (usize, usize)> + use<> {
-    let n = token.lanes();
-    (0..channels).step_by(VECTORS * n).map(move |first| {
-        let left = channels - first;
-        let lanes = if channels <= FEW {
-            channels
-        } else {
-            left.next_multiple_of(n).min(VECTORS * n)
-        };
-        (first, lanes)
-    })
 }
 
 /// The size of parts of `whole` that are about equally large and not above `most`.

@@ -28,6 +28,15 @@ pub(super) const VECTORS: usize = 2;
 /// The largest number of channels in a planar tile.
 pub(super) const FEW: usize = 4;
 
+/// The most vectors of a planar tile of so many channels: their sums, the samples and a weight are in 16 registers.
+pub(super) const fn most_vectors(channels: usize) -> usize {
+    match channels {
+        1 => 8,
+        2 => 5,
+        _ => 3,
+    }
+}
+
 /// Calls with the rows and vectors of a tile as constants.
 macro_rules! for_size {
     ($size:expr, [$(($rows:literal $vectors:literal))*], $m:ident, $v:ident => $call:expr) => {
@@ -72,11 +81,11 @@ impl Token {
         );
     }
 
-    /// `out[m][x] += b[k][m] a[offsets[k] + x]`, where `out` has `channels` rows of up to four
-    /// vectors, `pitch` apart, and rows of `b` are `channels` long.
+    /// `out[m][x] += b[k][m] a[offsets[k] + x]`, where `out` has `channels` rows of up to [`most_vectors`],
+    /// `pitch` apart, and rows of `b` are `channels` long.
     ///
     /// # Panics
-    /// If there are more than [`FEW`] channels or four vectors, or a slice is too short.
+    /// If there are more than [`FEW`] channels or [`most_vectors`], or a slice is too short.
     pub(super) fn planar(
         self,
         [channels, vectors, pitch]: [usize; 3],
@@ -87,7 +96,7 @@ impl Token {
     ) {
         for_size!(
             (channels, vectors),
-            [(1 1)(1 2)(1 3)(1 4)(2 1)(2 2)(2 3)(2 4)(3 1)(3 2)(3 3)(3 4)(4 1)(4 2)(4 3)(4 4)],
+            [(1 1)(1 2)(1 3)(1 4)(1 5)(1 6)(1 7)(1 8)(2 1)(2 2)(2 3)(2 4)(2 5)(3 1)(3 2)(3 3)(4 1)(4 2)(4 3)],
             M, V => self.run(Planar::<M, V> { pitch, offsets, a, b, out })
         );
     }
@@ -166,10 +175,14 @@ impl<const M: usize, const V: usize> Task for Planar<'_, M, V> {
         }
         for (offset, b) in offsets.iter().zip(b.chunks_exact(M)) {
             let a = &a[*offset as usize..][..V * L::COUNT];
+            let mut lanes = [L::splat(0.0); V];
             for v in 0..V {
-                let lanes = L::load(&a[v * L::COUNT..]);
-                for m in 0..M {
-                    sums[m][v] = L::splat(b[m]).mul_add(lanes, sums[m][v]);
+                lanes[v] = L::load(&a[v * L::COUNT..]);
+            }
+            for m in 0..M {
+                let factor = L::splat(b[m]);
+                for v in 0..V {
+                    sums[m][v] = factor.mul_add(lanes[v], sums[m][v]);
                 }
             }
         }
@@ -219,7 +232,8 @@ mod tests {
     #[test]
     fn planar_tiles_are_their_definition() {
         for token in tokens() {
-            for (channels, vectors) in (1..=FEW).flat_map(|m| (1..=4).map(move |v| (m, v))) {
+            let sizes = (1..=FEW).flat_map(|m| (1..=most_vectors(m)).map(move |v| (m, v)));
+            for (channels, vectors) in sizes {
                 let width = vectors * token.lanes();
                 let pitch = width + 3;
                 let (a, b) = (ramp(7 + width), ramp(OFFSETS.len() * channels));

@@ -18,6 +18,7 @@ mod relu;
 mod shape_error;
 mod sigmoid;
 mod transposed;
+mod transposition;
 mod weight_sums;
 
 pub use border::Padding;

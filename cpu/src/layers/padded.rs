@@ -1,6 +1,7 @@
 //! A rectangle of an image and what lies beyond the image, copied in the order that a kernel reads.
 
 use super::border::{Padding, Tap};
+use crate::dispatch::Token;
 
 /// Planes of an image, one channel after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,7 @@ impl Planes {
     /// `out` is rows x columns x `lanes`, of which those beyond the channels are zero.
     pub(super) fn interleaved(
         &self,
+        token: Token,
         image: &[f32],
         channels: std::ops::Range<usize>,
         rectangle: Rectangle,
@@ -85,27 +87,25 @@ impl Planes {
         if channels.len() < lanes {
             out.fill(0.0);
         }
+        let plane = self.height * self.width;
+        let planes = &image[channels.start * plane..channels.end * plane];
         let (first, end) = inside(self.width, column, columns);
         for (y, out) in out.chunks_exact_mut(columns * lanes).take(rows).enumerate() {
-            for (lane, channel) in channels.clone().enumerate() {
-                let line = self.line(image, channel, row + y as isize);
-                let mut out = out[lane..].iter_mut().step_by(lanes);
-                let (before, after, line) = match (line, self.padding) {
-                    (None, _) => (0.0, 0.0, None),
-                    (line, Padding::Zero) => (0.0, 0.0, line),
-                    (Some(line), Padding::Replicate) => (line[0], line[self.width - 1], Some(line)),
-                };
-                out.by_ref().take(first).for_each(|out| *out = before);
-                let inner = out.by_ref().take(end - first);
-                match line {
-                    None => inner.for_each(|out| *out = 0.0),
-                    Some(line) => {
-                        let start =
-                            (first as isize + column).clamp(0, self.width as isize) as usize;
-                        inner.zip(&line[start..]).for_each(|(out, v)| *out = *v);
-                    }
+            let Some(row) = self.padding.source(self.height, row + y as isize) else {
+                out.fill(0.0);
+                continue;
+            };
+            if first < end {
+                let at = (row * self.width).wrapping_add_signed(first as isize + column);
+                let inner = &mut out[first * lanes..end * lanes];
+                token.to_samples(planes, plane, at, inner, lanes);
+            }
+            for x in (0..first).chain(end..columns) {
+                let source = self.padding.source(self.width, column + x as isize);
+                let sample = &mut out[x * lanes..][..channels.len()];
+                for (out, plane) in sample.iter_mut().zip(planes.chunks_exact(plane)) {
+                    *out = source.map_or(0.0, |x| plane[row * self.width + x]);
                 }
-                out.for_each(|out| *out = after);
             }
         }
     }
@@ -121,12 +121,13 @@ fn inside(width: usize, column: isize, columns: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatch::Isa;
 
     #[test]
     fn both_orders_are_their_definition() {
         for padding in [Padding::Zero, Padding::Replicate] {
             let planes = Planes {
-                channels: 3,
+                channels: 20,
                 height: 4,
                 width: 5,
                 padding,
@@ -157,18 +158,19 @@ mod tests {
                         assert_eq!(*out, sample(channel, row + y as isize, x), "{rectangle:?}");
                     }
                 }
-                for lanes in [2, 4] {
+                let tokens = Isa::ALL.into_iter().filter_map(|isa| isa.check().ok());
+                for (token, lanes) in tokens.flat_map(|token| [(token, 18), (token, 32)]) {
                     let mut out = vec![f32::NAN; rows * columns * lanes];
-                    planes.interleaved(&image, 1..3, rectangle, lanes, &mut out);
+                    planes.interleaved(token, &image, 1..19, rectangle, lanes, &mut out);
                     for (at, out) in out.iter().enumerate() {
                         let (y, x, lane) = (at / lanes / columns, at / lanes % columns, at % lanes);
                         let (y, x) = (row + y as isize, column + x as isize);
-                        let expected = if lane < 2 {
+                        let expected = if lane < 18 {
                             sample(1 + lane, y, x)
                         } else {
                             0.0
                         };
-                        assert_eq!(*out, expected, "{rectangle:?}");
+                        assert_eq!(*out, expected, "{token:?}, {rectangle:?}");
                     }
                 }
             }

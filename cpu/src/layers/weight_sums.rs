@@ -253,7 +253,8 @@ impl WeightSums {
         let copies = task.a.chunks_exact_mut(image_of_a);
         for (image, copy) in a.chunks_exact(self.a.planes.len()).zip(copies) {
             let (planes, lanes) = (self.a.planes, channels.len());
-            planes.interleaved(image, channels.clone(), rectangle_of_a, lanes, copy);
+            let channels = channels.clone();
+            planes.interleaved(self.token, image, channels, rectangle_of_a, lanes, copy);
         }
         let rectangle_of_b = Rectangle {
             row: row_of_b,
@@ -267,7 +268,8 @@ impl WeightSums {
             let copies = task.b[first * images * places..].chunks_exact_mut(places * lanes);
             for (image, copy) in b.chunks_exact(self.b.planes.len()).zip(copies) {
                 let planes = self.b.planes;
-                planes.interleaved(image, panel.clone(), rectangle_of_b, lanes, copy);
+                let panel = panel.clone();
+                planes.interleaved(self.token, image, panel, rectangle_of_b, lanes, copy);
             }
         }
 

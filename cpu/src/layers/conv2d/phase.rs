@@ -88,17 +88,22 @@ impl Phase {
             doutput,
             packed,
             |_| 0.0,
-            |c, y, mut sums| {
+            |c, y, sums| {
                 let row = top + (y * step) as isize;
                 let row = row.clamp(0, height as isize - 1) as usize;
                 let dinput = &mut dinput[(c * height + row) * width..][..width];
-                sums.by_ref().take(before).for_each(|sum| dinput[0] += sum);
-                let inside = width.saturating_sub(start).div_ceil(step);
-                let samples = dinput.iter_mut().skip(start).step_by(step);
-                for (sample, sum) in samples.zip(sums.by_ref().take(inside)) {
-                    *sample += sum;
+                let (outside, sums) = sums.split_at(before.min(sums.len()));
+                outside.iter().for_each(|sum| dinput[0] += sum);
+                let inside = width.saturating_sub(start).div_ceil(step).min(sums.len());
+                let (sums, outside) = sums.split_at(inside);
+                if step == 1 {
+                    let samples = &mut dinput[start.min(width)..];
+                    samples.iter_mut().zip(sums).for_each(|(d, sum)| *d += sum);
+                } else {
+                    let samples = dinput.iter_mut().skip(start).step_by(step);
+                    samples.zip(sums).for_each(|(d, sum)| *d += sum);
                 }
-                sums.for_each(|sum| dinput[width - 1] += sum);
+                outside.iter().for_each(|sum| dinput[width - 1] += sum);
             },
         );
     }
