@@ -192,11 +192,14 @@ impl Backend for Cpu {
     ) -> Result<(), Error> {
         let w = &parameters[layer.weight.clone()];
         let bias = &parameters[layer.bias.clone()];
+        // Convolutions have their ReLU in the same pass.
+        let relu = layer.activation == Activation::Relu && !matches!(linear, Linear::Dense(..));
         match linear {
-            // With its ReLU in the same pass.
-            Linear::Conv2d(conv, workspace) if layer.activation == Activation::Relu => {
+            Linear::Conv2d(conv, workspace) if relu => {
                 conv.forward_relu(workspace, input, w, bias, output);
-                return Ok(());
+            }
+            Linear::ConvTranspose2d(conv, workspace) if relu => {
+                conv.forward_relu(workspace, input, w, bias, output);
             }
             Linear::Conv2d(conv, workspace) => conv.forward(workspace, input, w, bias, output),
             Linear::ConvTranspose2d(conv, workspace) => {
@@ -205,9 +208,9 @@ impl Backend for Cpu {
             Linear::Dense(dense, workspace) => dense.forward(workspace, input, w, bias, output),
         }
         match layer.activation {
-            Activation::Identity => {}
-            Activation::Relu => relu_forward(output),
+            Activation::Relu if !relu => relu_forward(output),
             Activation::Sigmoid => sigmoid_forward(output),
+            Activation::Identity | Activation::Relu => {}
         }
         Ok(())
     }
