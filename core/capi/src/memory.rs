@@ -1,5 +1,7 @@
 //! Pointers from C: checked as far as they can be, then borrowed.
 
+use core::ffi::c_char;
+use core::fmt::{self, Display, Write};
 use core::mem::size_of;
 
 use crate::status::MsssimStatus;
@@ -119,4 +121,44 @@ pub(crate) unsafe fn cleared<'a>(
         pointer.write_bytes(0, len);
         core::slice::from_raw_parts_mut(pointer, len)
     })
+}
+
+/// Writes words and a 0, of up to `len` bytes together; what does not fit is cut.
+///
+/// # Safety
+/// `len` bytes from `to` on can be written to.
+pub(crate) unsafe fn write_text(to: *mut c_char, len: usize, words: &dyn Display) {
+    let Some(room) = len.checked_sub(1) else {
+        return;
+    };
+    let mut text = Text {
+        start: to.cast(),
+        room,
+        len: 0,
+    };
+    // The only error is that there is no more room.
+    let _ = write!(text, "{words}");
+    // SAFETY: at most `room`, which is less than `len`.
+    unsafe { text.start.add(text.len).write(0) };
+}
+
+/// Text in C's memory.
+struct Text {
+    start: *mut u8,
+    room: usize,
+    len: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        for byte in s.bytes() {
+            if self.len == self.room {
+                return Err(fmt::Error);
+            }
+            // SAFETY: `len` is less than `room`, which the caller of `write_text` has given.
+            unsafe { self.start.add(self.len).write(byte) };
+            self.len += 1;
+        }
+        Ok(())
+    }
 }

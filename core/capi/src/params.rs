@@ -1,14 +1,14 @@
 //! Which MS-SSIM: parameters as a C structure.
 
 use core::ffi::{CStr, c_char};
-use core::fmt::{self, Write};
+use core::fmt::Display;
 
 use msssim_core::{
     Border, ChannelPooling, Error, Halving, MAX_SCALES, MsSsim, Negative, Params, Pooling, Size,
     Small, Terms,
 };
 
-use crate::memory::{Region, disjoint, read, write};
+use crate::memory::{Region, disjoint, read, write, write_text};
 use crate::status::MsssimStatus;
 
 /// The largest number of scales.
@@ -426,42 +426,13 @@ pub unsafe extern "C" fn msssim_params_check(
         Err(status) => return status,
     };
     let result = params.plan(Size { width, height }, 1);
-    if let Some(last) = len.checked_sub(1) {
-        let mut text = Text {
-            start: message.cast(),
-            room: last,
-            len: 0,
-        };
-        // A message that does not fit is cut.
-        let _ = match &result {
-            Ok(_) => text.write_str("ok"),
-            Err(error) => write!(text, "{error}"),
-        };
-        // SAFETY: at most `last`, which is within the message.
-        unsafe { text.start.add(text.len).write(0) };
-    }
+    let words: &dyn Display = match &result {
+        Ok(_) => &"ok",
+        Err(error) => error,
+    };
+    // SAFETY: the caller knows that so many bytes can be written to.
+    unsafe { write_text(message, len, words) };
     result.map(|_| ()).map_err(MsssimStatus::from).into()
-}
-
-/// Text in C's memory.
-struct Text {
-    start: *mut u8,
-    room: usize,
-    len: usize,
-}
-
-impl Write for Text {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        for byte in s.bytes() {
-            if self.len == self.room {
-                return Err(fmt::Error);
-            }
-            // SAFETY: `len` is less than `room`, which the caller of `msssim_params_check` has given.
-            unsafe { self.start.add(self.len).write(byte) };
-            self.len += 1;
-        }
-        Ok(())
-    }
 }
 
 /// Writes the smallest side that images may have to `*side`.
