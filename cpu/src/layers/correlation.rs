@@ -39,8 +39,6 @@ pub(super) struct Correlation {
     pub(super) origin: [isize; 2],
     /// Rows and columns of the output.
     pub(super) size: [usize; 2],
-    /// Whether columns are the lanes.
-    planar: bool,
     token: Token,
     /// Output rows of a block.
     block_rows: usize,
@@ -89,7 +87,6 @@ impl Correlation {
             stride,
             origin,
             size,
-            planar: outputs <= FEW,
             token,
             block_rows: 1,
             block_channels: channels,
@@ -111,6 +108,11 @@ impl Correlation {
             }
         }
         plan
+    }
+
+    /// Whether columns are the lanes.
+    fn few(&self) -> bool {
+        self.outputs <= FEW
     }
 
     /// Columns of the copied source in each phase of the stride.
@@ -135,7 +137,7 @@ impl Correlation {
 
     /// Sums of one output row.
     fn sums_of_row(&self) -> usize {
-        if self.planar {
+        if self.few() {
             self.outputs * self.planar_columns()
         } else {
             self.outputs.next_multiple_of(self.token.lanes()) * self.size[1]
@@ -145,7 +147,7 @@ impl Correlation {
     fn scratch_lens(&self) -> [usize; 3] {
         // A planar tile reads whole vectors, beyond the last row, and writes lines as they are.
         let source = self.block_channels * self.source_rows() * self.pitch();
-        let (beyond, lines) = if self.planar {
+        let (beyond, lines) = if self.few() {
             (self.token.lanes(), 0)
         } else {
             (0, self.widest() * self.size[1])
@@ -158,21 +160,20 @@ impl Correlation {
         self.source.channels * self.taps[0] * self.taps[1]
     }
 
-    /// The panels of output channels: the first, and the lanes of the panel, one or [`VECTORS`] vectors; those of planar
-    /// tiles have no lanes beyond the channels.
+    /// The panels of output channels: the first, and the lanes of the panel, one or [`VECTORS`] vectors. A few channels are
+    /// a panel without lanes beyond them.
     fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (n, widest, outputs) = (self.token.lanes(), self.widest(), self.outputs);
-        let granule = if self.planar { 1 } else { n };
         (0..outputs).step_by(widest).map(move |first| {
-            let left = (outputs - first).next_multiple_of(granule);
+            let left = (outputs - first).next_multiple_of(n);
             (first, left.min(widest))
         })
     }
 
     /// Lanes of the widest panel.
     fn widest(&self) -> usize {
-        if self.planar {
-            FEW
+        if self.few() {
+            self.outputs
         } else {
             VECTORS * self.token.lanes()
         }
@@ -251,7 +252,7 @@ impl Correlation {
                     self.stride,
                     &mut scratch.source,
                 );
-                if self.planar {
+                if self.few() {
                     self.add_planar(scratch, packed, channels, rows.clone());
                 } else {
                     self.add_interleaved(scratch, packed, channels, rows.clone());
@@ -336,31 +337,28 @@ impl Correlation {
         let kernel = self.taps[0] * self.taps[1];
         let (columns, n) = (self.planar_columns(), self.token.lanes());
         let pitch = rows.len() * columns;
-        for (first, outputs) in self.panels() {
-            let tile = even(columns / n, most_vectors(outputs));
-            let packed = &packed[first * self.depth() + channels.start * kernel * outputs..];
-            let sums = &mut scratch.sums[first * pitch..][..outputs * pitch];
-            for (r, y) in rows.clone().enumerate() {
-                let seen = self.seen(y, channels.len());
-                let source = &scratch.source[r * self.stride * self.pitch()..];
-                for x in (0..columns).step_by(tile * n) {
-                    let vectors = ((columns - x) / n).min(tile);
-                    let sums = &mut sums[r * columns + x..];
-                    let mut k = seen.start;
-                    for offsets in self.offsets(channels.len(), seen.clone()) {
-                        let weights = &packed[k * outputs..][..offsets.len() * outputs];
-                        let size = [outputs, vectors, pitch];
-                        self.token
-                            .planar(size, offsets, &source[x..], weights, sums);
-                        k += offsets.len();
-                    }
+        let tile = even(columns / n, most_vectors(self.outputs));
+        let packed = &packed[channels.start * kernel * self.outputs..];
+        for (r, y) in rows.clone().enumerate() {
+            let seen = self.seen(y, channels.len());
+            let source = &scratch.source[r * self.stride * self.pitch()..];
+            for x in (0..columns).step_by(tile * n) {
+                let vectors = ((columns - x) / n).min(tile);
+                let size = [self.outputs, vectors, pitch];
+                let sums = &mut scratch.sums[r * columns + x..];
+                let mut k = seen.start;
+                for offsets in self.offsets(channels.len(), seen.clone()) {
+                    let weights = &packed[k * self.outputs..][..offsets.len() * self.outputs];
+                    self.token
+                        .planar(size, offsets, &source[x..], weights, sums);
+                    k += offsets.len();
                 }
             }
         }
     }
 
     fn initialise(&self, sums: &mut [f32], rows: usize, init: &impl Fn(usize) -> f32) {
-        if self.planar {
+        if self.few() {
             let sums = sums.chunks_exact_mut(rows * self.planar_columns());
             for (channel, sums) in (0..self.outputs).zip(sums) {
                 sums.fill(init(channel));
@@ -394,7 +392,7 @@ impl Correlation {
     ) {
         let Scratch { sums, lines, .. } = scratch;
         let columns = self.size[1];
-        if self.planar {
+        if self.few() {
             let mut lines = sums.chunks_exact(self.planar_columns());
             for channel in 0..self.outputs {
                 for (y, line) in rows.clone().zip(lines.by_ref()) {
@@ -408,11 +406,10 @@ impl Correlation {
             let sums = &sums[first * pixels..][..pixels * lanes];
             for (y, sums) in rows.clone().zip(sums.chunks_exact(columns * lanes)) {
                 self.token.to_lines(sums, lanes, lines, columns);
-                for (channel, line) in (first..self.outputs).zip(lines.chunks_exact(columns)) {
-                    if channel < first + lanes {
-                        emit(channel, y, line);
-                    }
-                }
+                let lines = lines.chunks_exact(columns).take(lanes);
+                (first..self.outputs)
+                    .zip(lines)
+                    .for_each(|(channel, line)| emit(channel, y, line));
             }
         }
     }
