@@ -14,16 +14,7 @@ skip() {
 
 [ "$(uname -m)" = x86_64 ] || skip "$(uname -m) is not emulated on"
 command -v qemu-aarch64 >/dev/null || skip 'no qemu-aarch64'
-packages=(rustc-web gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
-missing=()
-for package in "${packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q ' installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || skip "no ${missing[*]}"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-        --no-install-recommends "${missing[@]}" >/dev/null || skip "cannot install ${missing[*]}"
-fi
+no=$(.ci/debian.sh rustc-web gcc-aarch64-linux-gnu libc6-dev-arm64-cross) || skip "$no"
 
 # The library of exactly this compiler.
 version=$(dpkg-query -W -f='${Version}' rustc-web)

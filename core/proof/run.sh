@@ -21,16 +21,7 @@ fail() {
     exit 1
 }
 
-packages=(rustc-web rust-web-src qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi)
-missing=()
-for package in "${packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q ' installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] || skip "no ${missing[*]} (Debian packages)"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-        --no-install-recommends "${missing[@]}" >/dev/null || skip "cannot install ${missing[*]}"
-fi
+no=$(../../.ci/debian.sh rustc-web rust-web-src qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi) || skip "$no"
 host_triple=$(rustc -vV | sed -n 's/^host: //p')
 linker=$(rustc --print sysroot)/lib/rustlib/$host_triple/bin/rust-lld
 [ -x "$linker" ] || skip "the toolchain has no rust-lld"
